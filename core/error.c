@@ -1,0 +1,175 @@
+// The table of errors: name, sentence, next step.
+// SPDX-License-Identifier: MIT
+#include "baton/error.h"
+
+#include <stddef.h>
+
+struct entry {
+    int code;
+    const char *name;
+    const char *text;
+    const char *hint;
+};
+
+#define ENTRY(name, text, hint)                                                \
+    { BATON_##name, "BATON_" #name, text, hint }
+
+static const struct entry entries[] = {
+        ENTRY(OK, "no error", ""),
+        ENTRY(ERR_NOENT, "not found", ""),
+        ENTRY(ERR_IO, "the flash or the file could not be read or written",
+                "try again; if it persists the flash may be worn out"),
+        ENTRY(ERR_NOMEM, "not enough memory", ""),
+        ENTRY(ERR_ARG, "an argument is out of range or not aligned", ""),
+        ENTRY(ERR_NOSPC, "the buffer given is too small", ""),
+        ENTRY(ERR_RANGE, "an address lies outside the flash or the partition",
+                ""),
+        ENTRY(ERR_STATE, "this call does not fit the state of the update",
+                "begin again"),
+        ENTRY(ERR_NOR, "flash was programmed without an erase before it",
+                "a program can only clear bits; erase the sector first"),
+        ENTRY(ERR_READBACK, "the flash does not hold what was written to it",
+                "try again; if it persists the flash may be worn out"),
+        ENTRY(ERR_CRYPTO, "the hash function failed", ""),
+        ENTRY(ERR_SLOT, "there is no such slot in the partition table",
+                "a table for updates has ota_0 and ota_1; see 'baton table "
+                "show'"),
+        ENTRY(ERR_RUNNING_SLOT, "the running slot is never written",
+                "write to the next update slot"),
+        ENTRY(ERR_INCOMPLETE, "the image was not written to its end",
+                "download the rest and try again"),
+
+        ENTRY(ERR_IS_EMPTY, "the file is empty",
+                "check the URL or the build that made it"),
+        ENTRY(ERR_IS_BLANK, "this is erased flash (all 0xFF), not an image",
+                "check the address it was read from"),
+        ENTRY(ERR_IS_MERGED,
+                "this is a merged .bin with a bootloader in front",
+                "use the .app-bin (the application alone) for an update"),
+        ENTRY(ERR_IS_BOOTLOADER,
+                "this is a bootloader, alone or in front of a merged .bin",
+                "use the .app-bin (the application alone) for an update"),
+        ENTRY(ERR_IS_TABLE, "this is a partition table, not an application",
+                "use the .app-bin; show this one with 'baton table show'"),
+        ENTRY(ERR_IS_ELF, "this is an ELF file, not a flash image",
+                "convert it with 'baton image make --elf'"),
+        ENTRY(ERR_IS_GZIP, "this is gzip-compressed", "unpack it first"),
+        ENTRY(ERR_IS_ZIP, "this is a zip archive",
+                "unpack it and use the .app-bin inside"),
+        ENTRY(ERR_IS_HTML, "this is a web page, not a firmware image",
+                "the server answered with a page: check the URL"),
+        ENTRY(ERR_IS_UF2, "this is a UF2 file",
+                "use the .app-bin of the same build"),
+        ENTRY(ERR_IMAGE_MAGIC, "this is not an ESP application image",
+                "an application image begins with the byte 0xE9"),
+
+        ENTRY(ERR_IMAGE_TRUNCATED, "the image is cut short",
+                "download it again, whole"),
+        ENTRY(ERR_IMAGE_DESCRIPTOR,
+                "the image has no application descriptor",
+                "use the .app-bin of an ESP-IDF based build"),
+        ENTRY(ERR_IMAGE_CHIP, "the image is for another chip",
+                "take the build made for this chip"),
+        ENTRY(ERR_IMAGE_REVISION,
+                "the image does not support this chip's revision",
+                "take a build made for this chip revision"),
+        ENTRY(ERR_IMAGE_SEGMENT_COUNT,
+                "the image header counts more segments than an image can have",
+                "the file is damaged; download it again"),
+        ENTRY(ERR_IMAGE_SEGMENT, "a segment of the image has a wrong length",
+                "the file is damaged; download it again"),
+        ENTRY(ERR_IMAGE_MAPPING,
+                "a flash-mapped segment is not aligned to its page",
+                "the file is damaged, or built for another page size"),
+        ENTRY(ERR_IMAGE_CHECKSUM, "the image's checksum is wrong",
+                "the file is damaged; download it again"),
+        ENTRY(ERR_IMAGE_DIGEST, "the image's appended SHA-256 is wrong",
+                "the file is damaged; download it again"),
+        ENTRY(ERR_IMAGE_NO_DIGEST, "the image carries no SHA-256 of its own",
+                "build it with an appended digest, or give the hash of the "
+                "file"),
+        ENTRY(ERR_IMAGE_TOO_LARGE, "the image is larger than the slot",
+                "build a smaller image, or flash a table with larger slots"),
+        ENTRY(ERR_IMAGE_SECURE_VERSION,
+                "the image's secure version is older than this chip allows",
+                "take a newer build"),
+        ENTRY(ERR_IMAGE_SHA256,
+                "the image is not the one that was asked for (SHA-256 differs)",
+                "download it again, or correct the expected hash"),
+
+        ENTRY(ERR_ELF_FORMAT, "not a 32-bit little-endian ELF program", ""),
+        ENTRY(ERR_ELF_MACHINE, "the ELF is for another processor",
+                "give the chip the program was built for"),
+        ENTRY(ERR_ELF_EMPTY, "the ELF has nothing to load", ""),
+        ENTRY(ERR_ELF_LAYOUT,
+                "the ELF's sections cannot be laid out as an image",
+                "overlapping or misplaced sections, or more than 16 segments"),
+
+        ENTRY(ERR_TABLE_MAGIC, "a partition table row has a wrong magic",
+                "the file is damaged or not a partition table"),
+        ENTRY(ERR_TABLE_LENGTH,
+                "the partition table's length is not a multiple of 32", ""),
+        ENTRY(ERR_TABLE_END, "the partition table has no end row", ""),
+        ENTRY(ERR_TABLE_MD5, "the partition table's MD5 row does not match",
+                "the table is damaged; flash it again"),
+        ENTRY(ERR_TABLE_ROWS, "too many partitions",
+                "94 rows fit with the MD5 row, 95 without"),
+        ENTRY(ERR_TABLE_BOUNDS, "a partition reaches past the flash", ""),
+        ENTRY(ERR_TABLE_OVERLAP, "partitions overlap, or lie below the table",
+                "leave the offset empty to have it placed"),
+        ENTRY(ERR_TABLE_ALIGN, "a partition's offset or size is not aligned",
+                "0x10000 for offsets of app partitions, 0x1000 otherwise"),
+        ENTRY(ERR_TABLE_DUPLICATE, "two partitions have the same name", ""),
+        ENTRY(ERR_TABLE_OTADATA,
+                "there must be one otadata partition, of size 0x2000", ""),
+        ENTRY(ERR_TABLE_READONLY,
+                "otadata and coredump partitions cannot be read-only", ""),
+        ENTRY(ERR_TABLE_NVS,
+                "a writable nvs partition needs at least 0x3000 bytes", ""),
+        ENTRY(ERR_TABLE_FLASH_SIZE, "the table does not fit the flash size",
+                ""),
+        ENTRY(ERR_CSV_FIELD, "a required field is empty", ""),
+        ENTRY(ERR_CSV_NUMBER, "not a number",
+                "0x for hexadecimal, a suffix K or M for a multiple"),
+        ENTRY(ERR_CSV_KEYWORD, "unknown type or subtype", ""),
+        ENTRY(ERR_CSV_FLAG, "unknown flag",
+                "the flags are 'encrypted' and 'readonly'"),
+        ENTRY(ERR_CSV_VARIABLE, "unknown environment variable", ""),
+        ENTRY(ERR_CSV_OFFSET,
+                "this row needs the bootloader's offset",
+                "give it with --primary-bootloader-offset or "
+                "--recovery-bootloader-offset"),
+        ENTRY(ERR_CSV_TEXT, "the file is not text", ""),
+
+        ENTRY(ERR_NO_OTADATA, "the table has no otadata partition",
+                "updates need one: see 'baton table show'"),
+        ENTRY(ERR_OTADATA_SIZE, "the otadata partition is too small",
+                "it must be 0x2000 bytes"),
+        ENTRY(ERR_NO_CHOICE, "no otadata record is in force", ""),
+        ENTRY(ERR_NOTHING_BOOTS, "no partition holds a bootable image",
+                "flash the device over its serial port"),
+};
+
+static const struct entry *find_entry(int err) {
+    for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+        if (entries[i].code == err) {
+            return &entries[i];
+        }
+    }
+    return NULL;
+}
+
+const char *baton_error_name(int err) {
+    const struct entry *entry = find_entry(err);
+    return entry != NULL ? entry->name : "BATON_ERR_UNKNOWN";
+}
+
+const char *baton_strerror(int err) {
+    const struct entry *entry = find_entry(err);
+    return entry != NULL ? entry->text : "unknown error";
+}
+
+const char *baton_error_hint(int err) {
+    const struct entry *entry = find_entry(err);
+    return entry != NULL ? entry->hint : "";
+}

@@ -1,0 +1,101 @@
+// Every way a call can fail: one code, one sentence, one next step.
+// SPDX-License-Identifier: MIT
+//
+// A status is 0 or a negative number. Generic faults carry the negated errno
+// number, so a MicroPython binding can raise them as OSError unchanged;
+// Baton's own start at -200. A number, once released, keeps its meaning.
+#ifndef BATON_ERROR_H
+#define BATON_ERROR_H
+
+enum baton_err {
+    BATON_OK = 0,
+
+    BATON_ERR_NOENT = -2,
+    BATON_ERR_IO = -5,
+    BATON_ERR_NOMEM = -12,
+    BATON_ERR_ARG = -22,
+    BATON_ERR_NOSPC = -28,
+    BATON_ERR_RANGE = -34,
+
+    // Flash and the order of calls
+    BATON_ERR_STATE = -200,
+    BATON_ERR_NOR = -201,
+    BATON_ERR_READBACK = -202,
+    BATON_ERR_CRYPTO = -203,
+    BATON_ERR_SLOT = -204,
+    BATON_ERR_RUNNING_SLOT = -205,
+    BATON_ERR_INCOMPLETE = -206,
+
+    // Not an application image at all, by what it is instead
+    BATON_ERR_IS_EMPTY = -210,
+    BATON_ERR_IS_BLANK = -211,
+    BATON_ERR_IS_MERGED = -212,
+    BATON_ERR_IS_BOOTLOADER = -213,
+    BATON_ERR_IS_TABLE = -214,
+    BATON_ERR_IS_ELF = -215,
+    BATON_ERR_IS_GZIP = -216,
+    BATON_ERR_IS_ZIP = -217,
+    BATON_ERR_IS_HTML = -218,
+    BATON_ERR_IS_UF2 = -219,
+    BATON_ERR_IMAGE_MAGIC = -220,
+
+    // An application image, but not this one, or not whole
+    BATON_ERR_IMAGE_TRUNCATED = -221,
+    BATON_ERR_IMAGE_DESCRIPTOR = -222,
+    BATON_ERR_IMAGE_CHIP = -223,
+    BATON_ERR_IMAGE_REVISION = -224,
+    BATON_ERR_IMAGE_SEGMENT_COUNT = -225,
+    BATON_ERR_IMAGE_SEGMENT = -226,
+    BATON_ERR_IMAGE_MAPPING = -227,
+    BATON_ERR_IMAGE_CHECKSUM = -228,
+    BATON_ERR_IMAGE_DIGEST = -229,
+    BATON_ERR_IMAGE_NO_DIGEST = -230,
+    BATON_ERR_IMAGE_TOO_LARGE = -231,
+    BATON_ERR_IMAGE_SECURE_VERSION = -232,
+    BATON_ERR_IMAGE_SHA256 = -233,
+
+    // Building an image
+    BATON_ERR_ELF_FORMAT = -240,
+    BATON_ERR_ELF_MACHINE = -241,
+    BATON_ERR_ELF_EMPTY = -242,
+    BATON_ERR_ELF_LAYOUT = -243,
+
+    // Partition tables
+    BATON_ERR_TABLE_MAGIC = -250,
+    BATON_ERR_TABLE_LENGTH = -251,
+    BATON_ERR_TABLE_END = -252,
+    BATON_ERR_TABLE_MD5 = -253,
+    BATON_ERR_TABLE_ROWS = -254,
+    BATON_ERR_TABLE_BOUNDS = -255,
+    BATON_ERR_TABLE_OVERLAP = -256,
+    BATON_ERR_TABLE_ALIGN = -257,
+    BATON_ERR_TABLE_DUPLICATE = -258,
+    BATON_ERR_TABLE_OTADATA = -259,
+    BATON_ERR_TABLE_READONLY = -260,
+    BATON_ERR_TABLE_NVS = -261,
+    BATON_ERR_TABLE_FLASH_SIZE = -262,
+    BATON_ERR_CSV_FIELD = -263,
+    BATON_ERR_CSV_NUMBER = -264,
+    BATON_ERR_CSV_KEYWORD = -265,
+    BATON_ERR_CSV_FLAG = -266,
+    BATON_ERR_CSV_VARIABLE = -267,
+    BATON_ERR_CSV_OFFSET = -268,
+    BATON_ERR_CSV_TEXT = -269,
+
+    // Choosing what to boot
+    BATON_ERR_NO_OTADATA = -280,
+    BATON_ERR_OTADATA_SIZE = -281,
+    BATON_ERR_NO_CHOICE = -282,
+    BATON_ERR_NOTHING_BOOTS = -283,
+};
+
+// The code's name as spelt above ("BATON_ERR_IO"), or "BATON_ERR_UNKNOWN".
+const char *baton_error_name(int err);
+
+// One sentence on what is wrong, without a full stop.
+const char *baton_strerror(int err);
+
+// What the person can do next, one sentence; "" where there is nothing to add.
+const char *baton_error_hint(int err);
+
+#endif
