@@ -1,0 +1,85 @@
+// The `baton` command: finds the subcommand and runs it.
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <string.h>
+
+#include "baton/version.h"
+#include "cli.h"
+#include "commands.h"
+
+static const struct cli_command commands[] = {
+        {NULL, NULL, NULL, NULL},
+};
+
+static void print_help(FILE *out, const char *group) {
+    fprintf(out,
+            "Baton %s: over-the-air updates for ESP32-class chips\n\n"
+            "Usage: baton COMMAND [OPTIONS] ...\n\nCommands:\n",
+            BATON_VERSION_STRING);
+    for (const struct cli_command *c = commands; c->run != NULL; c++) {
+        if (group != NULL && strcmp(group, c->group) != 0) {
+            continue;
+        }
+        fprintf(out, "  %-6s %-6s %s\n", c->group,
+                c->name != NULL ? c->name : "", c->summary);
+    }
+    fprintf(out,
+            "\n'baton COMMAND --help' explains one, with an example.\n"
+            "Exit codes: 0 ok, 1 refused, 2 wrong usage.\n");
+}
+
+static const struct cli_command *find_command(
+        int argc, char **argv, bool *group_exists) {
+    *group_exists = false;
+    for (const struct cli_command *c = commands; c->run != NULL; c++) {
+        if (strcmp(argv[1], c->group) != 0) {
+            continue;
+        }
+        *group_exists = true;
+        if (c->name == NULL
+                || (argc > 2 && strcmp(argv[2], c->name) == 0)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_help(stderr, NULL);
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0
+            || strcmp(argv[1], "help") == 0) {
+        print_help(stdout, NULL);
+        return CLI_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("baton %s\n", BATON_VERSION_STRING);
+        return CLI_OK;
+    }
+    bool group_exists;
+    const struct cli_command *command
+            = find_command(argc, argv, &group_exists);
+    if (command == NULL && group_exists) {
+        bool asked = argc > 2 && strcmp(argv[2], "--help") == 0;
+        if (argc > 2 && !asked) {
+            fprintf(stderr, "baton: unknown command '%s %s'\n", argv[1],
+                    argv[2]);
+        }
+        print_help(asked ? stdout : stderr, argv[1]);
+        return asked ? CLI_OK : CLI_USAGE;
+    }
+    if (command == NULL) {
+        fprintf(stderr, "baton: unknown command '%s'\n  next: baton --help\n",
+                argv[1]);
+        return CLI_USAGE;
+    }
+    char full_name[64];
+    snprintf(full_name, sizeof(full_name), "baton %s%s%s", command->group,
+            command->name != NULL ? " " : "",
+            command->name != NULL ? command->name : "");
+    int used = command->name != NULL ? 2 : 1;
+    argv[used] = full_name;
+    return command->run(argc - used, argv + used);
+}
