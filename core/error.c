@@ -43,8 +43,7 @@ static const struct entry entries[] = {
                 "check the URL or the build that made it"),
         ENTRY(ERR_IS_BLANK, "this is erased flash (all 0xFF), not an image",
                 "check the address it was read from"),
-        ENTRY(ERR_IS_MERGED,
-                "this is a merged .bin with a bootloader in front",
+        ENTRY(ERR_IS_MERGED, "this is a merged .bin with a bootloader in front",
                 "use the .app-bin (the application alone) for an update"),
         ENTRY(ERR_IS_BOOTLOADER,
                 "this is a bootloader, alone or in front of a merged .bin",
@@ -65,8 +64,7 @@ static const struct entry entries[] = {
 
         ENTRY(ERR_IMAGE_TRUNCATED, "the image is cut short",
                 "download it again, whole"),
-        ENTRY(ERR_IMAGE_DESCRIPTOR,
-                "the image has no application descriptor",
+        ENTRY(ERR_IMAGE_DESCRIPTOR, "the image has no application descriptor",
                 "use the .app-bin of an ESP-IDF based build"),
         ENTRY(ERR_IMAGE_CHIP, "the image is for another chip",
                 "take the build made for this chip"),
@@ -135,8 +133,7 @@ static const struct entry entries[] = {
         ENTRY(ERR_CSV_FLAG, "unknown flag",
                 "the flags are 'encrypted' and 'readonly'"),
         ENTRY(ERR_CSV_VARIABLE, "unknown environment variable", ""),
-        ENTRY(ERR_CSV_OFFSET,
-                "this row needs the bootloader's offset",
+        ENTRY(ERR_CSV_OFFSET, "this row needs the bootloader's offset",
                 "give it with --primary-bootloader-offset or "
                 "--recovery-bootloader-offset"),
         ENTRY(ERR_CSV_TEXT, "the file is not text", ""),
@@ -148,6 +145,11 @@ static const struct entry entries[] = {
         ENTRY(ERR_NO_CHOICE, "no otadata record is in force", ""),
         ENTRY(ERR_NOTHING_BOOTS, "no partition holds a bootable image",
                 "flash the device over its serial port"),
+        ENTRY(ERR_RECORD_EXCLUDED, "this otadata record is out of the choice",
+                ""),
+        ENTRY(ERR_RECORD_CRC, "this otadata record's CRC is wrong", ""),
+        ENTRY(ERR_NOT_RUNNING, "the slot that runs is not the one to confirm",
+                "the chosen slot did not boot; roll back or update again"),
 };
 
 static const struct entry *find_entry(int err) {

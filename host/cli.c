@@ -181,8 +181,8 @@ void cli_progress(const char *label, uint64_t done, uint64_t total) {
         shown = false;
     }
     bool is_end = total != 0 && done >= total;
-    if (!isatty(STDERR_FILENO)
-            || (now - started < 1 && !shown) || (now == last && !is_end)) {
+    if (!isatty(STDERR_FILENO) || (now - started < 1 && !shown)
+            || (now == last && !is_end)) {
         return;
     }
     last = now;
@@ -191,8 +191,8 @@ void cli_progress(const char *label, uint64_t done, uint64_t total) {
     }
     shown = true;
     if (total != 0) {
-        fprintf(stderr, "\r%s %3u %%%s", label,
-                (unsigned)(done * 100 / total), is_end ? "\n" : "");
+        fprintf(stderr, "\r%s %3u %%%s", label, (unsigned)(done * 100 / total),
+                is_end ? "\n" : "");
     } else {
         fprintf(stderr, "\r%s %llu bytes", label, (unsigned long long)done);
     }

@@ -23,9 +23,8 @@ static void print_help(FILE *out, const char *group) {
         fprintf(out, "  %-6s %-6s %s\n", c->group,
                 c->name != NULL ? c->name : "", c->summary);
     }
-    fprintf(out,
-            "\n'baton COMMAND --help' explains one, with an example.\n"
-            "Exit codes: 0 ok, 1 refused, 2 wrong usage.\n");
+    fprintf(out, "\n'baton COMMAND --help' explains one, with an example.\n"
+                 "Exit codes: 0 ok, 1 refused, 2 wrong usage.\n");
 }
 
 static const struct cli_command *find_command(
@@ -36,8 +35,7 @@ static const struct cli_command *find_command(
             continue;
         }
         *group_exists = true;
-        if (c->name == NULL
-                || (argc > 2 && strcmp(argv[2], c->name) == 0)) {
+        if (c->name == NULL || (argc > 2 && strcmp(argv[2], c->name) == 0)) {
             return c;
         }
     }
@@ -59,8 +57,7 @@ int main(int argc, char **argv) {
         return CLI_OK;
     }
     bool group_exists;
-    const struct cli_command *command
-            = find_command(argc, argv, &group_exists);
+    const struct cli_command *command = find_command(argc, argv, &group_exists);
     if (command == NULL && group_exists) {
         bool asked = argc > 2 && strcmp(argv[2], "--help") == 0;
         if (argc > 2 && !asked) {

@@ -77,7 +77,7 @@ struct baton_board_state {
     uint32_t running_addr;
     uint32_t running_bytes;
     uint64_t sleep_us;
-    uint64_t clock_us; // virtual time: flash, boots and sleeps
+    uint64_t clock_us;       // virtual time: flash, boots and sleeps
     uint32_t wdt_timeout_ms; // 0: not armed
 
     uint32_t wifi_mode;

@@ -52,12 +52,12 @@ struct baton_nor_weak {
 // Everything that outlives a process; plain numbers, may sit in a mapped file.
 struct baton_nor_state {
     struct baton_nor_stats stats;
-    uint64_t cut_at;        // operation to cut at; 0: never
-    uint32_t cut_mode;      // enum baton_nor_cut
-    uint32_t cut_torn;      // bytes of the torn prefix; UINT32_MAX: from seed
-    uint32_t seed;          // of torn lengths, rubbish and weak bits
-    uint32_t powered;       // 0 after the cut: every call fails
-    uint32_t cuts;          // cuts that happened
+    uint64_t cut_at;   // operation to cut at; 0: never
+    uint32_t cut_mode; // enum baton_nor_cut
+    uint32_t cut_torn; // bytes of the torn prefix; UINT32_MAX: from seed
+    uint32_t seed;     // of torn lengths, rubbish and weak bits
+    uint32_t powered;  // 0 after the cut: every call fails
+    uint32_t cuts;     // cuts that happened
     struct baton_nor_weak weak[BATON_NOR_WEAK_MAX];
 };
 
@@ -81,9 +81,8 @@ struct baton_nor {
 // size_bytes   of the chip, a multiple of 65536
 // program_bytes  1, 4, 16 or 32
 // Returns      0, BATON_ERR_ARG
-int baton_nor_begin(struct baton_nor *self, uint8_t *bytes,
-        uint32_t size_bytes, uint32_t program_bytes,
-        struct baton_nor_state *state, uint32_t *wear);
+int baton_nor_begin(struct baton_nor *self, uint8_t *bytes, uint32_t size_bytes,
+        uint32_t program_bytes, struct baton_nor_state *state, uint32_t *wear);
 
 // After a cut: calls work again. What the cut left stays; weak ranges stay
 // weak until they are erased.

@@ -19,30 +19,29 @@
 
 // Steps of the decision, in the order they happened.
 enum baton_boot_step {
-    BATON_BOOT_TABLE_BAD,       // err: why; nothing boots
-    BATON_BOOT_NO_OTADATA,      // the table has none: factory first
-    BATON_BOOT_OTADATA_SMALL,   // smaller than 0x2000: nothing boots
-    BATON_BOOT_RECORD,          // index: copy; err: 0 usable, else why not:
-                                // BATON_ERR_NO_CHOICE excluded,
-                                // BATON_ERR_IO crc wrong; value: seq
-    BATON_BOOT_ABORTED,         // index: copy that was PENDING_VERIFY
-    BATON_BOOT_NO_RECORD,       // no usable record: index is where to start
-    BATON_BOOT_CHOSEN,          // index: slot; value: copy in force
-    BATON_BOOT_TRIAL,           // index: copy; NEW became PENDING_VERIFY
-    BATON_BOOT_TOO_OLD,         // index: partition; value: secure version
-    BATON_BOOT_REFUSED,         // index: partition; err: its image's fault
-    BATON_BOOT_FALLBACK,        // index: partition now tried instead
-    BATON_BOOT_FIRST_RECORD,    // index: slot written to copy 0 as VALID
-    BATON_BOOT_BURNED,          // value: secure version burnt to eFuse
-    BATON_BOOT_WRITE_FAILED,    // err: a record could not be written
-    BATON_BOOT_SELECTED,        // index: partition that boots
-    BATON_BOOT_NOTHING,         // no partition boots
+    BATON_BOOT_TABLE_BAD,     // err: why; nothing boots
+    BATON_BOOT_NO_OTADATA,    // the table has none: factory first
+    BATON_BOOT_OTADATA_SMALL, // smaller than 0x2000: nothing boots
+    BATON_BOOT_RECORD,        // index: copy; value: seq; err: 0 usable, or
+                              // BATON_ERR_RECORD_EXCLUDED, _RECORD_CRC
+    BATON_BOOT_ABORTED,       // index: copy that was PENDING_VERIFY
+    BATON_BOOT_NO_RECORD,     // no usable record: index is where to start
+    BATON_BOOT_CHOSEN,        // index: slot; value: copy in force
+    BATON_BOOT_TRIAL,         // index: copy; NEW became PENDING_VERIFY
+    BATON_BOOT_TOO_OLD,       // index: partition; value: secure version
+    BATON_BOOT_REFUSED,       // index: partition; err: its image's fault
+    BATON_BOOT_FALLBACK,      // index: partition now tried instead
+    BATON_BOOT_FIRST_RECORD,  // index: slot written to copy 0 as VALID
+    BATON_BOOT_BURNED,        // value: secure version burnt to eFuse
+    BATON_BOOT_WRITE_FAILED,  // err: a record could not be written
+    BATON_BOOT_SELECTED,      // index: partition that boots
+    BATON_BOOT_NOTHING,       // no partition boots
 };
 
 struct baton_boot_event {
-    uint8_t step;  // enum baton_boot_step
-    int8_t index;  // partition (BATON_BOOT_FACTORY ...) or copy
-    int16_t err;   // 0 or enum baton_err
+    uint8_t step; // enum baton_boot_step
+    int8_t index; // partition (BATON_BOOT_FACTORY ...) or copy
+    int16_t err;  // 0 or enum baton_err
     uint32_t value;
 };
 
@@ -64,7 +63,7 @@ struct baton_boot_config {
 };
 
 struct baton_boot_result {
-    int index; // BATON_BOOT_NONE, _TEST, _FACTORY, or a slot
+    int index;     // BATON_BOOT_NONE, _TEST, _FACTORY, or a slot
     uint32_t addr; // of the partition that boots
     uint32_t size_bytes;
     struct baton_image_info info;

@@ -87,6 +87,9 @@ enum baton_err {
     BATON_ERR_OTADATA_SIZE = -281,
     BATON_ERR_NO_CHOICE = -282,
     BATON_ERR_NOTHING_BOOTS = -283,
+    BATON_ERR_RECORD_EXCLUDED = -284,
+    BATON_ERR_RECORD_CRC = -285,
+    BATON_ERR_NOT_RUNNING = -286,
 };
 
 // The code's name as spelt above ("BATON_ERR_IO"), or "BATON_ERR_UNKNOWN".

@@ -25,8 +25,8 @@ struct baton_image_header {
     uint32_t entry_addr;
     uint8_t wp_pin;
     uint16_t chip_id;
-    uint16_t min_revision; // major * 100 + minor
-    uint16_t max_revision; // 0 and 65535 mean no limit
+    uint16_t min_revision;   // major * 100 + minor
+    uint16_t max_revision;   // 0 and 65535 mean no limit
     uint8_t digest_appended; // any value but 0: a SHA-256 follows
 };
 

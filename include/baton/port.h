@@ -39,8 +39,7 @@ struct baton_flash {
 
     // Errors: BATON_ERR_ARG (alignment), BATON_ERR_RANGE, BATON_ERR_NOR,
     // BATON_ERR_IO.
-    int (*program)(
-            void *context, uint32_t addr, const void *buf, size_t len);
+    int (*program)(void *context, uint32_t addr, const void *buf, size_t len);
 
     // One call is one erase command where len is sector_bytes or block_bytes
     // (then aligned to it); longer ranges are a port's own loop.

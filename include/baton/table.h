@@ -54,14 +54,14 @@ struct baton_table_fault {
 };
 
 struct baton_table_options {
-    uint32_t table_addr;   // 0 means BATON_TABLE_ADDR
-    bool no_md5;           // write no MD5 row
-    bool has_primary;      // primary_bootloader_addr is given
-    bool has_recovery;     // recovery_bootloader_addr is given
+    uint32_t table_addr; // 0 means BATON_TABLE_ADDR
+    bool no_md5;         // write no MD5 row
+    bool has_primary;    // primary_bootloader_addr is given
+    bool has_recovery;   // recovery_bootloader_addr is given
     uint32_t primary_bootloader_addr;
     uint32_t recovery_bootloader_addr;
-    uint32_t flash_bytes;  // 0: do not check against a flash size
-    bool secure_boot_v1;   // app sizes in steps of 0x10000
+    uint32_t flash_bytes;              // 0: do not check against a flash size
+    bool secure_boot_v1;               // app sizes in steps of 0x10000
     const struct baton_crypto *crypto; // for the MD5 row; NULL: neither
                                        // checked nor written
     // CSV: value of an environment variable, or NULL; NULL callback: none set.
@@ -72,8 +72,8 @@ struct baton_table_options {
 // Decodes one row of 32 bytes.
 //
 // Returns 0, BATON_ERR_TABLE_MAGIC
-int baton_table_decode_row(const uint8_t raw[BATON_TABLE_ROW_BYTES],
-        struct baton_partition *out);
+int baton_table_decode_row(
+        const uint8_t raw[BATON_TABLE_ROW_BYTES], struct baton_partition *out);
 
 // Reads a binary table, as the vendor's generator reads it: up to the end row;
 // unknown flag bits are kept.
@@ -84,16 +84,15 @@ int baton_table_decode_row(const uint8_t raw[BATON_TABLE_ROW_BYTES],
 // Returns     0, BATON_ERR_TABLE_LENGTH, _MAGIC, _MD5, _END,
 //             BATON_ERR_NOSPC (more rows than capacity), BATON_ERR_CRYPTO
 int baton_table_parse(const uint8_t *data, size_t len,
-        const struct baton_table_options *options,
-        struct baton_partition *rows, size_t capacity, size_t *count,
-        struct baton_table_fault *fault);
+        const struct baton_table_options *options, struct baton_partition *rows,
+        size_t capacity, size_t *count, struct baton_table_fault *fault);
 
 // Reads the table from flash, in pieces of one row.
 //
 // Returns     as baton_table_parse, and BATON_ERR_RANGE, BATON_ERR_IO
 int baton_table_load(const struct baton_flash *flash,
-        const struct baton_table_options *options,
-        struct baton_partition *rows, size_t capacity, size_t *count);
+        const struct baton_table_options *options, struct baton_partition *rows,
+        size_t capacity, size_t *count);
 
 // Writes the binary table, MD5 row and padding included. Does not verify it.
 //
@@ -108,9 +107,8 @@ int baton_table_encode(const struct baton_partition *rows, size_t count,
 // Returns     0, BATON_ERR_CSV_*, BATON_ERR_TABLE_OVERLAP,
 //             BATON_ERR_NOSPC (more rows than capacity)
 int baton_table_parse_csv(const char *text, size_t len,
-        const struct baton_table_options *options,
-        struct baton_partition *rows, size_t capacity, size_t *count,
-        struct baton_table_fault *fault);
+        const struct baton_table_options *options, struct baton_partition *rows,
+        size_t capacity, size_t *count, struct baton_table_fault *fault);
 
 // Writes CSV as the vendor's generator does, two header lines first. The text
 // is terminated; *len does not count the terminator.

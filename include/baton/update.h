@@ -56,9 +56,9 @@ struct baton_update_config {
 };
 
 struct baton_update_stats {
-    uint32_t sectors_skipped;    // held the right bytes already
-    uint32_t sectors_erased;     // by the small erase command
-    uint32_t blocks_erased;      // by the large one
+    uint32_t sectors_skipped; // held the right bytes already
+    uint32_t sectors_erased;  // by the small erase command
+    uint32_t blocks_erased;   // by the large one
     uint32_t bytes_programmed;
 };
 
@@ -78,12 +78,12 @@ struct baton_update {
     uint32_t block_bytes;
     int status;
     uint8_t state;
-    bool started;     // the first sector was erased
-    bool have_head;   // head holds the image's first bytes
-    bool was_clean;   // the slot held a header at begin
-    bool differed;    // a sector that differs was seen
-    bool has_held;    // the second buffer holds a sector that was skipped
-    bool sequential;  // no write_at so far
+    bool started;    // the first sector was erased
+    bool have_head;  // head holds the image's first bytes
+    bool was_clean;  // the slot held a header at begin
+    bool differed;   // a sector that differs was seen
+    bool has_held;   // the second buffer holds a sector that was skipped
+    bool sequential; // no write_at so far
     uint8_t head[BATON_UPDATE_HEAD_BYTES];
 };
 
