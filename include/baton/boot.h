@@ -89,7 +89,7 @@ int baton_boot_decide(struct baton_image *self,
 
 // One event as a line for a person, without a newline.
 //
-// Returns     0, BATON_ERR_NOSPC (80 bytes are enough)
+// Returns     0, BATON_ERR_NOSPC (120 bytes are enough), BATON_ERR_ARG (no such step)
 int baton_boot_explain(
         const struct baton_boot_event *event, char *out, size_t capacity);
 
