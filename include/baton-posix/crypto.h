@@ -1,4 +1,4 @@
-// Hash functions from mbed TLS (PSA Crypto), and a fast one for tests.
+// Hash functions from mbed TLS (PSA Crypto).
 // SPDX-License-Identifier: MIT
 #ifndef BATON_POSIX_CRYPTO_H
 #define BATON_POSIX_CRYPTO_H
