@@ -43,10 +43,14 @@ enum baton_wifi_mode {
     BATON_WIFI_BAD_KEY, // status 202
 };
 
-#define BATON_RTC_BYTES    2048u
-#define BATON_BOARD_MAPS   8u
-#define BATON_BOARD_MAGIC  0x424F5431u
-#define BATON_BOARD_FORMAT 1u
+#define BATON_RTC_BYTES     2048u
+#define BATON_BOARD_MAPS    8u
+#define BATON_BOARD_SECTORS 4096u // of 16 MiB
+#define BATON_BOARD_MAGIC   0x424F5431u
+#define BATON_BOARD_FORMAT  1u
+
+// The board file's name is the flash file's with this appended.
+#define BATON_BOARD_SUFFIX ".board"
 
 // Address a script uses, and where it leads on this machine.
 struct baton_board_map {
@@ -68,7 +72,7 @@ struct baton_board_state {
     uint32_t secure_version; // eFuse
     uint8_t mac[6];          // also machine.unique_id()
     uint8_t no_rollback;     // bootloader and application built without
-    uint8_t reserved;
+    uint8_t anti_rollback;   // bootloader and application built with
     char profile[24]; // flash timing
 
     uint32_t reset_cause; // of the boot that runs now, or comes next
@@ -88,32 +92,57 @@ struct baton_board_state {
     uint8_t rtc[BATON_RTC_BYTES];
 
     struct baton_nor_state nor;
-    uint32_t wear[4096]; // erases of each sector, up to 16 MiB
+    uint32_t wear[BATON_BOARD_SECTORS]; // erases of each sector
 };
 
 struct baton_board {
     struct baton_board_state *state;
-    struct baton_nor nor; // nor.flash is the flash
+    struct baton_nor nor; // nor.flash is the flash; a broken NOR rule is told
+                          // on standard error
     uint8_t *flash_bytes;
     struct baton_chip chip;
     int flash_fd;
     int state_fd;
 };
 
-// Opens a flash file and its board file; makes the latter, with defaults for
-// an ESP32 (revision 3.0, w25q32jv, a MAC derived from the path), where it does
-// not exist. The flash file must exist and be 1, 2, 4, 8 or 16 MiB long.
+// Fills in a new board's state: an ESP32 (revision 3.0), w25q32jv, the power
+// just on, a MAC derived from the flash file's path.
+void baton_board_defaults(struct baton_board_state *state,
+        const char *flash_path, uint32_t flash_bytes);
+
+// Sets the chip, with a common revision of it.
+void baton_board_set_chip(struct baton_board_state *state, uint16_t chip_id);
+
+// Reads the board file of a flash file and changes nothing.
+//
+// Returns 0, BATON_ERR_NOENT (there is none), BATON_ERR_ARG (not a board file
+//         of this format), BATON_ERR_IO
+int baton_board_peek(const char *flash_path, struct baton_board_state *out);
+
+// Writes a flash file's board file anew, replacing one that exists.
+//
+// Returns 0, BATON_ERR_ARG (path too long), BATON_ERR_IO
+int baton_board_create(
+        const char *flash_path, const struct baton_board_state *state);
+
+// Opens a flash file and its board file; makes the latter by
+// baton_board_defaults where it does not exist. The flash file must exist and
+// be 1, 2, 4, 8 or 16 MiB long. The power is on afterwards. self must stay
+// where it is.
 //
 // Returns 0, BATON_ERR_NOENT, BATON_ERR_ARG (size, or a board file of another
 //         format or flash size), BATON_ERR_IO
 int baton_board_open(struct baton_board *self, const char *flash_path);
 
-// Opens the board that BATON_BOARD_ENV names.
+// Opens the board that BATON_BOARD_ENV names, as the firmware: a power cut ends
+// the process at once with BATON_EXIT_POWER_CUT.
+//
+// Returns as baton_board_open; BATON_ERR_NOENT also where the variable is unset
 int baton_board_attach(struct baton_board *self);
 
 void baton_board_close(struct baton_board *self);
 
-// Brings self->chip up to date with the state.
+// Brings self->chip and the flash timing up to date with the state.
 void baton_board_refresh(struct baton_board *self);
 
 #endif

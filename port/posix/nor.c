@@ -149,25 +149,24 @@ static void apply_weak(
     }
 }
 
-// A free entry; where there is none the oldest range's flips become permanent.
-static struct baton_nor_weak *free_weak(struct baton_nor *self) {
-    struct baton_nor_weak *weak = self->state->weak;
+// Makes the flips of part of a weak range permanent.
+static void bake(struct baton_nor *self, const struct baton_nor_weak *weak,
+        uint32_t from, uint32_t to) {
+    for (uint32_t addr = from; addr < to; addr++) {
+        self->bytes[addr] ^= weak_mask(weak, addr);
+    }
+}
+
+static struct baton_nor_weak *find_free(struct baton_nor *self) {
     for (size_t i = 0; i < BATON_NOR_WEAK_MAX; i++) {
-        if (weak[i].len_bytes == 0) {
-            return &weak[i];
+        if (self->state->weak[i].len_bytes == 0) {
+            return &self->state->weak[i];
         }
     }
-    for (uint32_t a = 0; a < weak[0].len_bytes; a++) {
-        uint32_t addr = weak[0].addr + a;
-        self->bytes[addr] ^= weak_mask(&weak[0], addr);
-    }
-    memmove(&weak[0], &weak[1], (BATON_NOR_WEAK_MAX - 1) * sizeof(weak[0]));
-    memset(&weak[BATON_NOR_WEAK_MAX - 1], 0, sizeof(weak[0]));
-    return &weak[BATON_NOR_WEAK_MAX - 1];
+    return NULL;
 }
 
 static void add_weak(struct baton_nor *self, uint32_t addr, uint32_t len) {
-    struct baton_nor_weak *weak = free_weak(self);
     struct baton_nor_weak fresh = {
             .addr = addr,
             .len_bytes = len,
@@ -176,6 +175,11 @@ static void add_weak(struct baton_nor *self, uint32_t addr, uint32_t len) {
             .base = addr,
             .granule = min_u32(len, WEAK_GRANULE_BYTES),
     };
+    struct baton_nor_weak *weak = find_free(self);
+    if (weak == NULL) {
+        weak = &self->state->weak[mix(fresh.seed, 0) % BATON_NOR_WEAK_MAX];
+        bake(self, weak, weak->addr, weak->addr + weak->len_bytes);
+    }
     *weak = fresh;
 }
 
@@ -189,22 +193,22 @@ static void heal(struct baton_nor *self, uint32_t addr, uint32_t len) {
         if (weak->addr >= end || weak_end <= addr) {
             continue;
         }
-        if (weak->addr < addr && weak_end > end) {
-            struct baton_nor_weak right = *weak;
-            right.addr = end;
-            right.len_bytes = weak_end - end;
-            weak->len_bytes = addr - weak->addr;
-            *free_weak(self) = right;
-            continue;
-        }
-        if (weak->addr < addr) {
-            weak->len_bytes = addr - weak->addr;
-        } else if (weak_end > end) {
+        if (weak_end > end && weak->addr >= addr) {
             weak->len_bytes = weak_end - end;
             weak->addr = end;
-        } else {
-            weak->len_bytes = 0;
+            continue;
         }
+        if (weak_end > end) {
+            struct baton_nor_weak *right = find_free(self);
+            if (right != NULL) {
+                *right = *weak;
+                right->addr = end;
+                right->len_bytes = weak_end - end;
+            } else {
+                bake(self, weak, end, weak_end);
+            }
+        }
+        weak->len_bytes = weak->addr < addr ? addr - weak->addr : 0;
     }
 }
 
