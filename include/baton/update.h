@@ -41,8 +41,9 @@ struct baton_update_config {
     uint32_t running_bytes;
 
     uint32_t image_bytes; // length of the file; 0: not known
-    uint32_t resume_off;  // first byte that will be written, when an update
-                          // that was cut short goes on; 0: from the start
+    uint32_t resume_off; // sector-aligned: first byte that will be written when
+                         // an update that was cut short goes on; 0: from the
+                         // start
 
     // SHA-256 of the whole file, checked in `end`; NULL: none known. With it
     // an image without an appended digest is accepted.
@@ -62,7 +63,8 @@ struct baton_update_stats {
     uint32_t bytes_programmed;
 };
 
-// One update. Fields are private; the caller keeps it, config and work alive.
+// One update. Fields are private; the caller keeps it, and what the config
+// points at, until the update is over.
 struct baton_update {
     struct baton_update_config config;
     struct baton_update_stats stats;
@@ -70,20 +72,21 @@ struct baton_update {
     struct baton_image image;
     uint32_t off;         // where the next byte of `write` goes
     uint32_t fill;        // bytes in the sector buffer
-    uint32_t high;        // one past the highest byte written
     uint32_t erased_from; // this update erased [erased_from, erased_to) and
     uint32_t erased_to;   // has not programmed it
-    uint32_t held_off;    // sector kept in the second buffer
+    uint32_t held_off;    // sector kept in the second buffer, or UINT32_MAX
     uint32_t sector_bytes;
     uint32_t block_bytes;
     int status;
     uint8_t state;
-    bool started;    // the first sector was erased
-    bool have_head;  // head holds the image's first bytes
-    bool was_clean;  // the slot held a header at begin
-    bool differed;   // a sector that differs was seen
-    bool has_held;   // the second buffer holds a sector that was skipped
-    bool sequential; // no write_at so far
+    bool started;     // the first sector was erased
+    bool have_head;   // head holds the image's first bytes
+    bool was_clean;   // the slot held a header at begin
+    bool differed;    // a sector that differs was seen
+    bool resumed;     // the sector at resume_off was written
+    bool checked;     // the first bytes were judged
+    bool first_blank; // the first sector is erased and not yet programmed
+    bool sequential;  // no write_at so far
     uint8_t head[BATON_UPDATE_HEAD_BYTES];
 };
 
@@ -106,7 +109,7 @@ int baton_update_begin(
 //             when its first 288 bytes are in, before the first erase
 // Power loss  bytes of completed sectors stay; go on with resume_off
 // Returns     0; all of baton_image_check; BATON_ERR_IMAGE_TOO_LARGE (past the
-//             slot), BATON_ERR_STATE, BATON_ERR_READBACK, BATON_ERR_NOR,
+//             slot), BATON_ERR_RANGE (past image_bytes), BATON_ERR_STATE, BATON_ERR_READBACK, BATON_ERR_NOR,
 //             BATON_ERR_RANGE, BATON_ERR_IO
 int baton_update_write(struct baton_update *self, const void *data, size_t len);
 

@@ -1,0 +1,531 @@
+// Writing a new image to the slot that is not running.
+// SPDX-License-Identifier: MIT
+//
+// Bytes gather in a buffer of one sector. A full sector is compared with the
+// flash and written only where it differs. What a cut leaves, by moment:
+// - before the first sector's erase: the old image, whole;
+// - after it, until `end` programs the head: no header, so no image;
+// - while the head is programmed: a torn header fails the digest, a whole one
+//   belongs to an image that was verified. Either way nothing points here yet.
+#include "baton/update.h"
+
+#include <string.h>
+
+#include "baton/error.h"
+
+enum { STATE_IDLE, STATE_WRITING, STATE_DONE, STATE_FAILED };
+
+#define NO_SECTOR UINT32_MAX
+
+// An error sticks: later calls repeat it.
+static int fail(struct baton_update *self, int err) {
+    self->status = err;
+    self->state = STATE_FAILED;
+    return err;
+}
+
+static uint8_t *buffer_of(struct baton_update *self) {
+    return self->config.work;
+}
+
+static uint32_t base_of(const struct baton_update *self) {
+    return self->off - self->fill;
+}
+
+static bool is_blank(const uint8_t *data, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        if (data[i] != 0xFF) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint32_t round_up(uint32_t value, uint32_t unit) {
+    uint32_t rest = value % unit;
+    return rest == 0 ? value : value + (unit - rest);
+}
+
+// ---- Flash ---------------------------------------------------------------
+
+static int read_slot(
+        struct baton_update *self, uint32_t off, void *buf, size_t len) {
+    const struct baton_flash *flash = self->config.flash;
+    return flash->read(flash->context, self->config.slot_addr + off, buf, len);
+}
+
+static int compare(struct baton_update *self, uint32_t off, const uint8_t *data,
+        uint32_t len, bool *is_same) {
+    *is_same = true;
+    for (uint32_t at = 0; at < len && *is_same;) {
+        uint8_t piece[64];
+        uint32_t take =
+                len - at < sizeof(piece) ? len - at : (uint32_t)sizeof(piece);
+        int err = read_slot(self, off + at, piece, take);
+        if (err != 0) {
+            return err;
+        }
+        *is_same = memcmp(piece, data + at, take) == 0;
+        at += take;
+    }
+    return 0;
+}
+
+static int erase_range(struct baton_update *self, uint32_t off, uint32_t len) {
+    const struct baton_flash *flash = self->config.flash;
+    int err = flash->erase(flash->context, self->config.slot_addr + off, len);
+    if (err != 0) {
+        return err;
+    }
+    if (len == self->sector_bytes) {
+        self->stats.sectors_erased++;
+    } else {
+        self->stats.blocks_erased++;
+    }
+    self->erased_from = off;
+    self->erased_to = off + len;
+    return 0;
+}
+
+// Programs bytes of the buffer that belong at `off`; whole program units, the
+// rest of the last one as erased flash reads.
+static int program(
+        struct baton_update *self, uint32_t off, uint8_t *data, uint32_t len) {
+    const struct baton_flash *flash = self->config.flash;
+    uint32_t unit = flash->program_bytes != 0 ? flash->program_bytes : 1u;
+    uint32_t padded = round_up(len, unit);
+    memset(data + len, 0xFF, padded - len);
+    int err = 0;
+    if (!is_blank(data, padded)) {
+        err = flash->program(
+                flash->context, self->config.slot_addr + off, data, padded);
+        self->stats.bytes_programmed += padded;
+    }
+    return err;
+}
+
+static bool is_erased_by_us(const struct baton_update *self, uint32_t off) {
+    return off >= self->erased_from
+           && off + self->sector_bytes <= self->erased_to;
+}
+
+// The sector at `off` is no longer blank. Of a range erased ahead only one side
+// is remembered; the other is simply erased again when it comes.
+static void consume_erased(struct baton_update *self, uint32_t off) {
+    if (!is_erased_by_us(self, off)) {
+        return;
+    }
+    if (off == self->erased_from) {
+        self->erased_from = off + self->sector_bytes;
+    } else {
+        self->erased_to = off;
+    }
+}
+
+// The larger erase destroys what lies ahead, so it is for updates that bring
+// all of it: from the beginning, in order.
+static bool can_erase_block(const struct baton_update *self, uint32_t off) {
+    const struct baton_update_config *config = &self->config;
+    uint32_t block = self->block_bytes;
+    if (block == 0 || config->no_block_erase || !self->sequential
+            || config->resume_off != 0) {
+        return false;
+    }
+    uint32_t end = config->image_bytes != 0
+                           ? round_up(config->image_bytes, self->sector_bytes)
+                           : config->slot_bytes;
+    return (config->slot_addr + off) % block == 0 && off <= end
+           && block <= end - off;
+}
+
+static int erase_for(struct baton_update *self, uint32_t off) {
+    // Behind an unfinished update's first sector lie sectors worth keeping.
+    bool keep_block = off == 0 && !self->was_clean;
+    bool whole_block = can_erase_block(self, off) && !keep_block;
+    return erase_range(
+            self, off, whole_block ? self->block_bytes : self->sector_bytes);
+}
+
+// Takes the header away before anything else of the slot changes.
+static int start(struct baton_update *self) {
+    if (self->started) {
+        return 0;
+    }
+    int err = erase_for(self, 0);
+    if (err != 0) {
+        return err;
+    }
+    self->started = true;
+    self->first_blank = true;
+    consume_erased(self, 0);
+    return 0;
+}
+
+// ---- Sectors -------------------------------------------------------------
+
+static int write_first(struct baton_update *self, uint32_t len) {
+    uint8_t *data = buffer_of(self);
+    int err = start(self);
+    if (err == 0 && !self->first_blank) {
+        err = erase_range(self, 0, self->sector_bytes);
+        consume_erased(self, 0);
+    }
+    if (err != 0) {
+        return err;
+    }
+    self->first_blank = false;
+    self->have_head = true;
+    memcpy(self->head, data, sizeof(self->head));
+    return program(self, BATON_UPDATE_HEAD_BYTES,
+            data + BATON_UPDATE_HEAD_BYTES, len - BATON_UPDATE_HEAD_BYTES);
+}
+
+static uint8_t *second_buffer(struct baton_update *self) {
+    bool has_room = self->config.work_len / 2u >= self->sector_bytes;
+    return has_room ? buffer_of(self) + self->sector_bytes : NULL;
+}
+
+// Keeps a sector that was skipped until it is known whether the next one
+// differs: over an unfinished update it may have been the one in flight.
+static void hold_sector(struct baton_update *self, uint32_t off, uint32_t len) {
+    uint8_t *second = second_buffer(self);
+    bool wanted = second != NULL && !self->was_clean && !self->differed
+                  && self->config.resume_off == 0 && self->sequential;
+    if (wanted) {
+        memcpy(second, buffer_of(self), len);
+        self->held_off = off;
+    }
+}
+
+static int rewrite_held(struct baton_update *self) {
+    uint32_t off = self->held_off;
+    self->held_off = NO_SECTOR;
+    if (off == NO_SECTOR) {
+        return 0;
+    }
+    int err = erase_range(self, off, self->sector_bytes);
+    if (err != 0) {
+        return err;
+    }
+    consume_erased(self, off);
+    return program(self, off, second_buffer(self), self->sector_bytes);
+}
+
+// Whether flash may keep what it has at `off`.
+static int can_skip(
+        struct baton_update *self, uint32_t off, uint32_t len, bool *result) {
+    const uint8_t *data = buffer_of(self);
+    *result = false;
+    bool is_suspect = self->config.resume_off != 0
+                      && off == self->config.resume_off && !self->resumed;
+    if (is_suspect) {
+        self->resumed = true;
+        return 0;
+    }
+    if (is_blank(data, len)) {
+        return 0;
+    }
+    return compare(self, off, data, len, result);
+}
+
+static int write_other(struct baton_update *self, uint32_t len) {
+    uint32_t off = base_of(self);
+    if (!is_erased_by_us(self, off)) {
+        bool skip;
+        int err = can_skip(self, off, len, &skip);
+        if (err == 0 && skip) {
+            self->stats.sectors_skipped++;
+            hold_sector(self, off, len);
+            return 0;
+        }
+        err = err != 0 ? err : start(self);
+        err = err != 0 ? err : rewrite_held(self);
+        self->differed = true;
+        err = err != 0 ? err : erase_for(self, off);
+        if (err != 0) {
+            return err;
+        }
+    }
+    consume_erased(self, off);
+    return program(self, off, buffer_of(self), len);
+}
+
+// Checks what the first bytes tell, before the first erase.
+static int check_head(struct baton_update *self, uint32_t have) {
+    if (self->checked) {
+        return 0;
+    }
+    self->checked = true;
+    return baton_image_check(buffer_of(self), have, self->config.image_bytes,
+            &self->image_config);
+}
+
+static int flush(struct baton_update *self) {
+    uint32_t len = self->fill;
+    if (len == 0) {
+        return 0;
+    }
+    uint32_t off = base_of(self);
+    int err = off == 0 ? check_head(self, len) : 0;
+    if (err == 0) {
+        err = off == 0 ? write_first(self, len) : write_other(self, len);
+    }
+    self->fill = 0;
+    return err;
+}
+
+// ---- The calls -----------------------------------------------------------
+
+static bool is_config_complete(const struct baton_update_config *config) {
+    return config->flash != NULL && config->crypto != NULL
+           && config->chip != NULL && config->work != NULL
+           && config->slot_bytes != 0;
+}
+
+static int check_config(struct baton_update *self) {
+    const struct baton_update_config *config = &self->config;
+    uint32_t sector = self->sector_bytes;
+    if (config->work_len < sector || config->slot_addr % sector != 0
+            || config->slot_bytes % sector != 0
+            || config->resume_off % sector != 0
+            || sector % BATON_UPDATE_HEAD_BYTES != 0
+            || config->slot_bytes > BATON_IMAGE_SIZE_MAX) {
+        return BATON_ERR_ARG;
+    }
+    uint32_t size = config->flash->size_bytes;
+    if (config->slot_addr > size
+            || config->slot_bytes > size - config->slot_addr
+            || config->resume_off > config->slot_bytes) {
+        return BATON_ERR_RANGE;
+    }
+    bool is_apart = config->running_bytes == 0
+                    || (config->running_addr >= config->slot_addr
+                                    ? config->running_addr - config->slot_addr
+                                              >= config->slot_bytes
+                                    : config->slot_addr - config->running_addr
+                                              >= config->running_bytes);
+    if (!is_apart) {
+        return BATON_ERR_RUNNING_SLOT;
+    }
+    return config->image_bytes > config->slot_bytes ? BATON_ERR_IMAGE_TOO_LARGE
+                                                    : 0;
+}
+
+int baton_update_begin(
+        struct baton_update *self, const struct baton_update_config *config) {
+    memset(self, 0, sizeof(*self));
+    if (!is_config_complete(config)) {
+        return fail(self, BATON_ERR_ARG);
+    }
+    self->config = *config;
+    const struct baton_flash *flash = config->flash;
+    self->sector_bytes =
+            flash->sector_bytes != 0 ? flash->sector_bytes : BATON_SECTOR_BYTES;
+    self->block_bytes = flash->block_bytes;
+    self->held_off = NO_SECTOR;
+    self->sequential = true;
+    self->off = config->resume_off;
+    self->image_config.crypto = config->crypto;
+    self->image_config.chip = config->chip;
+    self->image_config.limit_bytes = config->slot_bytes;
+    self->image_config.need_digest = config->sha256 == NULL;
+    int err = check_config(self);
+    uint8_t magic = 0;
+    if (err == 0) {
+        err = read_slot(self, 0, &magic, sizeof(magic));
+    }
+    if (err != 0) {
+        return fail(self, err);
+    }
+    // An unfinished update has no header, and a bad one in its place would
+    // only cost a few skips.
+    self->was_clean = magic == BATON_IMAGE_MAGIC;
+    self->state = STATE_WRITING;
+    return 0;
+}
+
+static int check_room(const struct baton_update *self, size_t len) {
+    const struct baton_update_config *config = &self->config;
+    if (len > config->slot_bytes - self->off) {
+        return BATON_ERR_IMAGE_TOO_LARGE;
+    }
+    bool is_past = config->image_bytes != 0
+                   && (self->off > config->image_bytes
+                           || len > config->image_bytes - self->off);
+    return is_past ? BATON_ERR_RANGE : 0;
+}
+
+int baton_update_write(
+        struct baton_update *self, const void *data, size_t len) {
+    if (self->state != STATE_WRITING) {
+        return self->status != 0 ? self->status : BATON_ERR_STATE;
+    }
+    int err = check_room(self, len);
+    const uint8_t *from = data;
+    while (err == 0 && len > 0) {
+        size_t room = self->sector_bytes - self->fill;
+        size_t take = len < room ? len : room;
+        memcpy(buffer_of(self) + self->fill, from, take);
+        self->fill += (uint32_t)take;
+        self->off += (uint32_t)take;
+        from += take;
+        len -= take;
+        if (base_of(self) == 0 && self->fill >= BATON_IMAGE_HEAD_BYTES) {
+            err = check_head(self, self->fill);
+        }
+        if (err == 0 && self->fill == self->sector_bytes) {
+            err = flush(self);
+        }
+    }
+    return err != 0 ? fail(self, err) : 0;
+}
+
+int baton_update_write_at(
+        struct baton_update *self, uint32_t off, const void *data, size_t len) {
+    if (self->state != STATE_WRITING) {
+        return self->status != 0 ? self->status : BATON_ERR_STATE;
+    }
+    if (off != self->off) {
+        bool may_leave =
+                self->fill == 0 || self->off == self->config.image_bytes;
+        if (!may_leave || off % self->sector_bytes != 0
+                || off > self->config.slot_bytes) {
+            return fail(self, BATON_ERR_ARG);
+        }
+        self->sequential = false;
+        int err = flush(self);
+        if (err != 0) {
+            return fail(self, err);
+        }
+        self->off = off;
+    }
+    return baton_update_write(self, data, len);
+}
+
+// Pushes the image from flash through the verifier, the head from memory: it
+// is not on flash yet.
+static int verify_image(struct baton_update *self, uint32_t limit) {
+    int err = baton_image_begin(&self->image, &self->image_config);
+    if (err != 0) {
+        return err;
+    }
+    uint32_t at = 0;
+    int status = BATON_IMAGE_MORE;
+    if (self->have_head) {
+        status = baton_image_push(&self->image, self->head, sizeof(self->head));
+        at = sizeof(self->head);
+    }
+    while (status == BATON_IMAGE_MORE && at < limit) {
+        uint32_t take = limit - at < self->sector_bytes ? limit - at
+                                                        : self->sector_bytes;
+        err = read_slot(self, at, buffer_of(self), take);
+        if (err != 0) {
+            return err;
+        }
+        status = baton_image_push(&self->image, buffer_of(self), take);
+        at += take;
+    }
+    return baton_image_finish(&self->image);
+}
+
+static int check_sha256(struct baton_update *self, uint32_t total) {
+    const struct baton_crypto *crypto = self->config.crypto;
+    struct baton_hash_state *hash = &self->image.hash;
+    uint8_t digest[BATON_SHA256_BYTES];
+    int err = crypto->hash_start(crypto->context, hash, BATON_HASH_SHA256);
+    uint32_t at = 0;
+    if (err == 0 && self->have_head) {
+        err = crypto->hash_update(
+                crypto->context, hash, self->head, sizeof(self->head));
+        at = sizeof(self->head);
+    }
+    while (err == 0 && at < total) {
+        uint32_t take = total - at < self->sector_bytes ? total - at
+                                                        : self->sector_bytes;
+        err = read_slot(self, at, buffer_of(self), take);
+        if (err == 0) {
+            err = crypto->hash_update(
+                    crypto->context, hash, buffer_of(self), take);
+        }
+        at += take;
+    }
+    if (err == 0) {
+        err = crypto->hash_finish(crypto->context, hash, digest);
+    }
+    if (err != 0) {
+        return err;
+    }
+    bool is_same = memcmp(digest, self->config.sha256, sizeof(digest)) == 0;
+    return is_same ? 0 : BATON_ERR_IMAGE_SHA256;
+}
+
+static int program_head(struct baton_update *self) {
+    if (!self->have_head) {
+        return 0;
+    }
+    const struct baton_flash *flash = self->config.flash;
+    int err = flash->program(flash->context, self->config.slot_addr, self->head,
+            sizeof(self->head));
+    self->stats.bytes_programmed += (uint32_t)sizeof(self->head);
+    bool is_same = true;
+    if (err == 0) {
+        err = compare(self, 0, self->head, sizeof(self->head), &is_same);
+    }
+    return err == 0 && !is_same ? BATON_ERR_READBACK : err;
+}
+
+static int finish(struct baton_update *self) {
+    const struct baton_update_config *config = &self->config;
+    bool in_order = self->sequential && config->resume_off == 0;
+    uint32_t came = self->off;
+    int err = flush(self);
+    if (err != 0) {
+        return err;
+    }
+    bool is_short = in_order && came != 0 && came < config->image_bytes;
+    if (is_short || (self->started && !self->have_head)) {
+        return BATON_ERR_INCOMPLETE;
+    }
+    uint32_t limit = config->image_bytes != 0 ? config->image_bytes : came;
+    if (limit == 0 || !in_order) {
+        limit = config->image_bytes != 0 ? config->image_bytes
+                                         : config->slot_bytes;
+    }
+    err = verify_image(self, limit);
+    if (err != 0) {
+        return err;
+    }
+    if (config->sha256 != NULL) {
+        uint32_t total = limit == config->slot_bytes && config->image_bytes == 0
+                                 ? baton_image_result(&self->image)->len_bytes
+                                 : limit;
+        err = check_sha256(self, total);
+    }
+    return err != 0 ? err : program_head(self);
+}
+
+int baton_update_end(struct baton_update *self) {
+    if (self->state != STATE_WRITING) {
+        return self->status != 0 ? self->status : BATON_ERR_STATE;
+    }
+    int err = finish(self);
+    if (err != 0) {
+        return fail(self, err);
+    }
+    self->state = STATE_DONE;
+    return 0;
+}
+
+void baton_update_abort(struct baton_update *self) {
+    self->state = STATE_IDLE;
+    self->status = 0;
+}
+
+const struct baton_image_info *baton_update_info(
+        const struct baton_update *self) {
+    return baton_image_result(&self->image);
+}
+
+uint32_t baton_update_offset(const struct baton_update *self) {
+    return base_of(self);
+}
