@@ -59,6 +59,10 @@ static const struct entry entries[] = {
                 "the server answered with a page: check the URL"),
         ENTRY(ERR_IS_UF2, "this is a UF2 file",
                 "use the .app-bin of the same build"),
+        ENTRY(ERR_IS_TEXT, "this is text, not a firmware image",
+                "the server may have answered with a message: check the URL"),
+        ENTRY(ERR_IS_ESP8266, "this is an image for the ESP8266",
+                "take the build made for this chip"),
         ENTRY(ERR_IMAGE_MAGIC, "this is not an ESP application image",
                 "an application image begins with the byte 0xE9"),
 

@@ -38,6 +38,8 @@ enum baton_err {
     BATON_ERR_IS_HTML = -218,
     BATON_ERR_IS_UF2 = -219,
     BATON_ERR_IMAGE_MAGIC = -220,
+    BATON_ERR_IS_TEXT = -234,
+    BATON_ERR_IS_ESP8266 = -235,
 
     // An application image, but not this one, or not whole
     BATON_ERR_IMAGE_TRUNCATED = -221,

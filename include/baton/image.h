@@ -50,6 +50,7 @@ struct baton_image_info {
     struct baton_app_descriptor descriptor; // zero without one
     uint32_t len_bytes; // digest included; known once verified
     bool has_digest;
+    bool digest_ok; // false without one, and for a bootloader that was patched
     uint8_t digest[BATON_SHA256_BYTES]; // the appended one, once verified
     uint8_t checksum;
 };
@@ -65,9 +66,14 @@ struct baton_image_segment {
 
 struct baton_image_config {
     const struct baton_crypto *crypto;
-    const struct baton_chip *chip; // NULL: any chip
-    uint32_t limit_bytes;          // size of the slot; 0: 16 MiB
-    bool is_bootloader;            // rules for a bootloader image
+    // The chip it is for. NULL, or an id of BATON_CHIP_ANY: the chip the image
+    // names, of any revision.
+    const struct baton_chip *chip;
+    uint32_t limit_bytes; // size of the slot; 0: 16 MiB, the most there is
+    // Rules for a bootloader: it has no application descriptor, its revision
+    // has no upper limit, and as flashing tools patch its header, a wrong
+    // digest is reported in info.digest_ok, not as an error.
+    bool is_bootloader;
     bool need_digest; // refuse an image without an appended SHA-256
     // Called for every segment header that passed its checks; may be NULL.
     void (*on_segment)(
@@ -85,6 +91,13 @@ uint32_t baton_chip_bootloader_addr(uint16_t chip_id);
 // reads constants from flash. mmu_page_log2 0 means 16.
 bool baton_chip_is_mapped(
         uint16_t chip_id, uint8_t mmu_page_log2, uint32_t addr);
+// The page of that mapping, as a power of two: 16, except on chips where it is
+// selectable; there `wanted_log2` (of a descriptor) where it is 13 ... 18, else
+// `default_log2` (of a build; 0 means 16).
+uint8_t baton_chip_page_log2(
+        uint16_t chip_id, uint8_t wanted_log2, uint8_t default_log2);
+// True where the page size is selectable.
+bool baton_chip_has_page_choice(uint16_t chip_id);
 
 // Decodes the first bytes of an image without judging them.
 //
@@ -105,7 +118,8 @@ int baton_image_decode_descriptor(
 // head, len  the first bytes; the more of the first 288 the better
 // Returns    0 when it may be an application image; otherwise
 //            BATON_ERR_IS_EMPTY, _IS_BLANK, _IS_BOOTLOADER, _IS_TABLE,
-//            _IS_ELF, _IS_GZIP, _IS_ZIP, _IS_HTML, _IS_UF2,
+//            _IS_ELF, _IS_GZIP, _IS_ZIP, _IS_HTML, _IS_UF2, _IS_TEXT,
+//            _IS_ESP8266,
 //            BATON_ERR_IMAGE_MAGIC, BATON_ERR_IMAGE_DESCRIPTOR,
 //            BATON_ERR_IMAGE_TRUNCATED (fewer than 288 bytes)
 int baton_image_identify(const uint8_t *head, size_t len);
@@ -116,9 +130,11 @@ int baton_image_identify(const uint8_t *head, size_t len);
 // head, len  the first bytes; 288 decide, fewer are BATON_ERR_IMAGE_TRUNCATED
 //            where they are not refused for something else already
 // total_bytes  length of the file where known, else 0
+// config     as for the verifier, for an application; crypto is not needed
 // Returns    0, all of baton_image_identify, BATON_ERR_IMAGE_CHIP, _REVISION,
-//            _SEGMENT_COUNT, _SEGMENT, _MAPPING, _TOO_LARGE,
-//            _SECURE_VERSION, _NO_DIGEST
+//            _SEGMENT_COUNT, _NO_DIGEST, _SEGMENT, _MAPPING, _TOO_LARGE,
+//            _TRUNCATED (total_bytes is less than the first segment),
+//            _SECURE_VERSION
 int baton_image_check(const uint8_t *head, size_t len, uint32_t total_bytes,
         const struct baton_image_config *config);
 
@@ -129,25 +145,24 @@ int baton_image_check(const uint8_t *head, size_t len, uint32_t total_bytes,
 // Fields are private; read the result through baton_image_result.
 struct baton_image {
     const struct baton_image_config *config;
-    struct baton_chip chip;
     struct baton_image_info info;
     struct baton_hash_state hash;
-    int status;        // BATON_IMAGE_MORE, 0, or the first error
-    uint32_t pos;      // bytes taken so far
-    uint32_t left;     // bytes left of the part being read
-    uint8_t part;      // which part of the image comes next
-    uint8_t segment;   // index of the segment being read
-    uint8_t have;      // bytes collected in buf
-    uint8_t checksum;  // running
-    uint8_t first_off; // bytes of the first segment held for the descriptor
+    struct baton_image_segment segment; // the one being read
+    int status;           // BATON_IMAGE_MORE, 0, or the first error
+    uint32_t limit_bytes; // no byte at or past this belongs to the image
+    uint32_t pos;         // bytes taken so far
+    uint32_t left;        // bytes left of the part being read
+    uint16_t have;        // bytes collected in buf
+    uint8_t part;         // which part of the image is being read
+    uint8_t checksum;     // running
     uint8_t mmu_page_log2;
-    uint8_t buf[32];
-    uint8_t descriptor[BATON_IMAGE_DESCRIPTOR_BYTES];
+    uint8_t buf[BATON_IMAGE_DESCRIPTOR_BYTES]; // the part, where it is short
 };
 
 // Starts a verification. config is borrowed until the result is known.
 //
-// Returns    0, BATON_ERR_ARG (no crypto), BATON_ERR_CRYPTO
+// Returns    0, BATON_ERR_ARG (no crypto, a limit above 16 MiB),
+//            BATON_ERR_CRYPTO
 int baton_image_begin(
         struct baton_image *self, const struct baton_image_config *config);
 
@@ -158,7 +173,14 @@ int baton_image_begin(
 //            from then on always the same: BATON_ERR_IMAGE_MAGIC, _CHIP,
 //            _REVISION, _SEGMENT_COUNT, _SEGMENT, _MAPPING, _DESCRIPTOR,
 //            _CHECKSUM, _DIGEST, _NO_DIGEST, _TOO_LARGE, BATON_ERR_CRYPTO.
-//            Checks and their order are the vendor's (docs/FORMAT.md).
+//
+// Checks and their order are the vendor's (docs/FORMAT.md), so the first error
+// here is the first one there. esp_image_verify() returns -1 (ESP_FAIL) where
+// this returns _CHIP, _REVISION or _DESCRIPTOR, and 0x2002
+// (ESP_ERR_IMAGE_INVALID) for the others. One difference has no effect on what
+// is refused: what cannot fit is _TOO_LARGE as soon as a length says so, where
+// the vendor first reads on past the partition and mostly finds a wrong
+// checksum there, or the end of the chip (-1). _NO_DIGEST is ours alone.
 int baton_image_push(struct baton_image *self, const void *data, size_t len);
 
 // Says that no more bytes come.
@@ -174,9 +196,12 @@ const struct baton_image_info *baton_image_result(
 // Verifies an image on flash.
 //
 // self         scratch, no begin needed
-// addr, limit  of the partition; config->limit_bytes is not used
+// addr, limit_bytes  of the partition; config->limit_bytes is not used
 // work         any buffer, 64 bytes or more; larger is faster
-// Returns      as baton_image_push and _finish; BATON_ERR_ARG, BATON_ERR_IO
+// Flash        reads, none past the partition or the chip
+// Returns      as baton_image_push, never BATON_IMAGE_MORE; BATON_ERR_ARG
+//              (work, a partition above 16 MiB), BATON_ERR_RANGE (the image
+//              runs off the chip), BATON_ERR_IO
 int baton_image_verify(struct baton_image *self,
         const struct baton_image_config *config,
         const struct baton_flash *flash, uint32_t addr, uint32_t limit_bytes,
