@@ -270,7 +270,8 @@ static int flush(struct baton_update *self) {
     if (err == 0) {
         err = off == 0 ? write_first(self, len) : write_other(self, len);
     }
-    self->fill = 0;
+    // A sector that failed stays counted as not written.
+    self->fill = err == 0 ? 0 : len;
     return err;
 }
 
@@ -527,5 +528,6 @@ const struct baton_image_info *baton_update_info(
 }
 
 uint32_t baton_update_offset(const struct baton_update *self) {
-    return base_of(self);
+    uint32_t base = base_of(self);
+    return self->sector_bytes == 0 ? 0 : base - base % self->sector_bytes;
 }

@@ -1,0 +1,611 @@
+// The update writer: what it refuses, what it erases, what a cut leaves.
+// SPDX-License-Identifier: MIT
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/world.h"
+#include "baton-posix/crypto.h"
+#include "baton/error.h"
+#include "baton/update.h"
+
+#define SECTOR 4096u
+
+static struct baton_update update;
+static uint8_t work[2 * SECTOR];
+
+static struct baton_update_config configure(struct world *world) {
+    const struct baton_partition *slot = world_app(world, 0x11);
+    const struct baton_partition *running = world_app(world, 0x10);
+    struct baton_update_config config = {
+            .flash = &world->nor.flash,
+            .crypto = world->crypto,
+            .chip = &world->chip,
+            .slot_addr = slot->addr,
+            .slot_bytes = slot->size_bytes,
+            .running_addr = running->addr,
+            .running_bytes = running->size_bytes,
+            .work = work,
+            .work_len = sizeof(work),
+    };
+    return config;
+}
+
+static uint8_t *slot_bytes(struct world *world) {
+    return world->bytes + world_app(world, 0x11)->addr;
+}
+
+// Writes a whole image in pieces of `step` bytes; returns the first error.
+static int run_update(const struct baton_update_config *config,
+        const uint8_t *image, size_t len, size_t step) {
+    int err = baton_update_begin(&update, config);
+    for (size_t at = config->resume_off; at < len && err == 0; at += step) {
+        size_t take = len - at < step ? len - at : step;
+        err = baton_update_write(&update, image + at, take);
+    }
+    return err != 0 ? err : baton_update_end(&update);
+}
+
+static void begin_world(struct world *world, uint32_t slot_size) {
+    world_begin(world, WORLD_A_B, slot_size, 1);
+    struct world_image old = {.fill = 9, .payload_bytes = slot_size / 2};
+    world_put_image(world, 0x10, &old);
+}
+
+// Any chunk size gives the same flash, and the other slot is never touched.
+static void test_chunking(void **state) {
+    (void)state;
+    static const size_t steps[] = {
+            1, 7, 31, 32, 288, 1021, 4095, 4096, 4097, 100000};
+    struct world_image spec = {.payload_bytes = 21000, .fill = 1};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        struct world world;
+        begin_world(&world, 0x20000);
+        uint8_t *before = malloc(0x20000);
+        memcpy(before, world.bytes + 0x10000, 0x20000);
+        struct baton_update_config config = configure(&world);
+        assert_int_equal(run_update(&config, image, len, steps[i]), 0);
+        assert_memory_equal(slot_bytes(&world), image, len);
+        assert_memory_equal(before, world.bytes + 0x10000, 0x20000);
+        assert_int_equal(baton_update_info(&update)->len_bytes, len);
+        free(before);
+        world_end(&world);
+    }
+    free(image);
+}
+
+// Until `end` has verified it, no byte of the header is on flash.
+static void test_head_comes_last(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x20000);
+    struct world_image spec = {.payload_bytes = 30000, .fill = 2};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    struct baton_update_config config = configure(&world);
+    assert_int_equal(baton_update_begin(&update, &config), 0);
+    assert_int_equal(baton_update_write(&update, image, len), 0);
+    for (size_t i = 0; i < BATON_UPDATE_HEAD_BYTES; i++) {
+        assert_int_equal(slot_bytes(&world)[i], 0xFF);
+    }
+    assert_int_equal(baton_update_end(&update), 0);
+    assert_memory_equal(slot_bytes(&world), image, len);
+    // An ended update takes no more calls.
+    assert_int_equal(baton_update_write(&update, image, 1), BATON_ERR_STATE);
+    assert_int_equal(baton_update_end(&update), BATON_ERR_STATE);
+    free(image);
+    world_end(&world);
+}
+
+// A wrong file is refused by name before the first erase.
+static void test_refusals_before_erase(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x20000);
+    struct baton_update_config config = configure(&world);
+    struct world_image c3 = {.chip_id = 5};
+    struct world_image bare = {.no_digest = true};
+    size_t len;
+    uint8_t *image = world_make_image(&c3, &len);
+    assert_int_equal(
+            run_update(&config, image, len, 100), BATON_ERR_IMAGE_CHIP);
+    // The error sticks.
+    assert_int_equal(
+            baton_update_write(&update, image, 1), BATON_ERR_IMAGE_CHIP);
+    assert_int_equal(baton_update_end(&update), BATON_ERR_IMAGE_CHIP);
+    free(image);
+
+    image = world_make_image(&bare, &len);
+    assert_int_equal(
+            run_update(&config, image, len, 100), BATON_ERR_IMAGE_NO_DIGEST);
+    free(image);
+
+    static const char page[] = "<!DOCTYPE html><html><body>404</body></html>";
+    assert_int_equal(
+            run_update(&config, (const uint8_t *)page, sizeof(page) - 1, 100),
+            BATON_ERR_IS_HTML);
+
+    uint8_t blank[512];
+    memset(blank, 0xFF, sizeof(blank));
+    assert_int_equal(
+            run_update(&config, blank, sizeof(blank), 512), BATON_ERR_IS_BLANK);
+
+    config.image_bytes = config.slot_bytes + 1;
+    assert_int_equal(
+            baton_update_begin(&update, &config), BATON_ERR_IMAGE_TOO_LARGE);
+    assert_int_equal(world.state.stats.operations, 0);
+    world_end(&world);
+}
+
+static void test_refuses_configs(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x20000);
+    struct baton_update_config good = configure(&world);
+    struct baton_update_config config = good;
+    config.slot_addr += 1;
+    assert_int_equal(baton_update_begin(&update, &config), BATON_ERR_ARG);
+    config = good;
+    config.work_len = SECTOR - 1;
+    assert_int_equal(baton_update_begin(&update, &config), BATON_ERR_ARG);
+    config = good;
+    config.resume_off = 100;
+    assert_int_equal(baton_update_begin(&update, &config), BATON_ERR_ARG);
+    config = good;
+    config.flash = NULL;
+    assert_int_equal(baton_update_begin(&update, &config), BATON_ERR_ARG);
+    config = good;
+    config.slot_addr = 0xFFFFF000u;
+    assert_int_equal(baton_update_begin(&update, &config), BATON_ERR_RANGE);
+    // Every overlap with the running slot, touching sides excepted.
+    for (int64_t shift = -0x20000; shift <= 0x20000; shift += SECTOR) {
+        config = good;
+        config.slot_addr = (uint32_t)(0x30000 + shift);
+        config.slot_bytes = 0x10000;
+        config.running_addr = 0x30000;
+        config.running_bytes = 0x8000;
+        bool overlaps = config.slot_addr < 0x38000
+                        && config.slot_addr + 0x10000 > 0x30000;
+        assert_int_equal(baton_update_begin(&update, &config),
+                overlaps ? BATON_ERR_RUNNING_SLOT : 0);
+    }
+    world_end(&world);
+}
+
+static void test_lengths(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x10000);
+    struct world_image spec = {.payload_bytes = 10000, .fill = 2};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    struct baton_update_config config = configure(&world);
+
+    config.image_bytes = (uint32_t)len; // garbage behind the end
+    assert_int_equal(baton_update_begin(&update, &config), 0);
+    assert_int_equal(baton_update_write(&update, image, len), 0);
+    assert_int_equal(baton_update_write(&update, "x", 1), BATON_ERR_RANGE);
+
+    assert_int_equal(
+            run_update(&config, image, len - 1, 1000), BATON_ERR_INCOMPLETE);
+    config.image_bytes = 0;
+    assert_int_equal(run_update(&config, image, len - 1, 1000),
+            BATON_ERR_IMAGE_TRUNCATED);
+    assert_int_equal(slot_bytes(&world)[0], 0xFF);
+
+    // Past the slot.
+    assert_int_equal(baton_update_begin(&update, &config), 0);
+    assert_int_equal(baton_update_write(&update, image, len), 0);
+    int err = 0;
+    for (int i = 0; i < 10 && err == 0; i++) {
+        err = baton_update_write(&update, image, len);
+    }
+    assert_int_equal(err, BATON_ERR_IMAGE_TOO_LARGE);
+    free(image);
+    world_end(&world);
+}
+
+// An image that fills the slot to its last byte.
+static void test_exactly_full(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x10000);
+    struct world_image spec = {.payload_bytes = 0x10000 - 288 - 48, .fill = 2};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    assert_int_equal(len, 0x10000);
+    struct baton_update_config config = configure(&world);
+    assert_int_equal(run_update(&config, image, len, 5000), 0);
+    assert_memory_equal(slot_bytes(&world), image, len);
+    free(image);
+    world_end(&world);
+}
+
+static void test_sha256(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x20000);
+    struct world_image spec = {
+            .payload_bytes = 10000, .fill = 2, .no_digest = true};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    struct baton_hash_state hash;
+    uint8_t digest[32];
+    const struct baton_crypto *crypto = world.crypto;
+    crypto->hash_start(crypto->context, &hash, BATON_HASH_SHA256);
+    crypto->hash_update(crypto->context, &hash, image, len);
+    crypto->hash_finish(crypto->context, &hash, digest);
+    struct baton_update_config config = configure(&world);
+    config.sha256 = digest;
+    assert_int_equal(run_update(&config, image, len, 999), 0);
+    assert_memory_equal(slot_bytes(&world), image, len);
+    // The same with the length known, and a wrong hash.
+    config.image_bytes = (uint32_t)len;
+    assert_int_equal(run_update(&config, image, len, 999), 0);
+    digest[31] ^= 1;
+    assert_int_equal(
+            run_update(&config, image, len, 999), BATON_ERR_IMAGE_SHA256);
+    assert_int_equal(slot_bytes(&world)[0], 0xFF);
+    free(image);
+    world_end(&world);
+}
+
+// Each sector of the image differs, or not, from what is there.
+static void test_identical_sectors_are_skipped(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x20000);
+    struct world_image spec = {.payload_bytes = 60000, .fill = 3};
+    world_put_image(&world, 0x11, &spec);
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    struct baton_update_config config = configure(&world);
+    config.no_block_erase = true;
+    config.image_bytes = (uint32_t)len;
+    assert_int_equal(run_update(&config, image, len, 1000), 0);
+    uint32_t sectors = (uint32_t)((len + SECTOR - 1) / SECTOR);
+    assert_int_equal(update.stats.sectors_skipped, sectors - 1);
+    assert_int_equal(update.stats.sectors_erased, 1);
+    // One sector damaged: that one is written again, and the first.
+    slot_bytes(&world)[5 * SECTOR + 7] ^= 1;
+    assert_int_equal(run_update(&config, image, len, 1000), 0);
+    assert_int_equal(update.stats.sectors_skipped, sectors - 2);
+    assert_int_equal(update.stats.sectors_erased, 2);
+    assert_memory_equal(slot_bytes(&world), image, len);
+    free(image);
+    world_end(&world);
+}
+
+// Flash that reads blank is not believed, except where this update erased it.
+static void test_blank_is_not_believed(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x40000);
+    struct world_image spec = {.payload_bytes = 150000, .fill = 3};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    struct baton_update_config config = configure(&world);
+    config.image_bytes = (uint32_t)len;
+    config.no_block_erase = true;
+    assert_int_equal(run_update(&config, image, len, 4096), 0);
+    uint32_t sectors = (uint32_t)((len + SECTOR - 1) / SECTOR);
+    assert_int_equal(update.stats.sectors_erased, sectors);
+    world_end(&world);
+
+    begin_world(&world, 0x40000);
+    config = configure(&world);
+    config.image_bytes = (uint32_t)len;
+    assert_int_equal(run_update(&config, image, len, 4096), 0);
+    // A blank chip counts as unfinished: its first block goes by sectors, so
+    // that what an update left there is used; then whole blocks.
+    assert_int_equal(update.stats.blocks_erased, 1);
+    assert_int_equal(update.stats.sectors_erased, sectors - 16);
+    assert_memory_equal(slot_bytes(&world), image, len);
+    free(image);
+    world_end(&world);
+}
+
+static void test_blocks_over_an_old_image(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x40000);
+    struct world_image old = {.payload_bytes = 200000, .fill = 7};
+    world_put_image(&world, 0x11, &old);
+    struct world_image spec = {.payload_bytes = 150000, .fill = 3};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    struct baton_update_config config = configure(&world);
+    config.image_bytes = (uint32_t)len;
+    assert_int_equal(run_update(&config, image, len, 4096), 0);
+    uint32_t sectors = (uint32_t)((len + SECTOR - 1) / SECTOR);
+    assert_int_equal(update.stats.blocks_erased, 2);
+    assert_int_equal(update.stats.sectors_erased, sectors - 32);
+    assert_memory_equal(slot_bytes(&world), image, len);
+    // Beyond the image nothing was erased.
+    size_t end = (len + SECTOR - 1) / SECTOR * SECTOR;
+    size_t old_len;
+    uint8_t *old_image = world_make_image(&old, &old_len);
+    assert_memory_equal(
+            slot_bytes(&world) + end, old_image + end, old_len - end);
+    free(old_image);
+    free(image);
+    world_end(&world);
+}
+
+// Sectors in every order give the same image.
+static void test_write_at_any_order(void **state) {
+    (void)state;
+    struct world_image spec = {.payload_bytes = 30000, .fill = 4};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    uint32_t sectors = (uint32_t)((len + SECTOR - 1) / SECTOR);
+    for (uint32_t seed = 1; seed <= 200; seed++) {
+        struct world world;
+        begin_world(&world, 0x10000);
+        struct baton_update_config config = configure(&world);
+        config.image_bytes = (uint32_t)len;
+        config.work_len = seed % 2 != 0 ? SECTOR : 2 * SECTOR;
+        assert_int_equal(baton_update_begin(&update, &config), 0);
+        uint32_t order[16];
+        uint32_t rng = seed;
+        for (uint32_t i = 0; i < sectors; i++) {
+            uint32_t j = world_random(&rng) % (i + 1);
+            order[i] = order[j];
+            order[j] = i;
+        }
+        for (uint32_t i = 0; i < sectors; i++) {
+            uint32_t off = order[i] * SECTOR;
+            size_t take = len - off < SECTOR ? len - off : SECTOR;
+            size_t half = take / 2;
+            assert_int_equal(
+                    baton_update_write_at(&update, off, image + off, half), 0);
+            assert_int_equal(
+                    baton_update_write_at(&update, off + (uint32_t)half,
+                            image + off + half, take - half),
+                    0);
+        }
+        if (baton_update_end(&update) != 0
+                || memcmp(slot_bytes(&world), image, len) != 0) {
+            fail_msg("order from seed %u", (unsigned)seed);
+        }
+        world_end(&world);
+    }
+    free(image);
+}
+
+static void test_write_at_refuses(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x10000);
+    struct world_image spec = {.payload_bytes = 30000, .fill = 4};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    struct baton_update_config config = configure(&world);
+    assert_int_equal(baton_update_begin(&update, &config), 0);
+    assert_int_equal(baton_update_write_at(&update, 100, image, 10),
+            BATON_ERR_ARG); // not on a sector
+    assert_int_equal(baton_update_begin(&update, &config), 0);
+    assert_int_equal(baton_update_write_at(&update, 0, image, 1000), 0);
+    assert_int_equal(baton_update_write_at(&update, SECTOR, image, 10),
+            BATON_ERR_ARG); // leaves a sector half done
+    assert_int_equal(baton_update_begin(&update, &config), 0);
+    assert_int_equal(baton_update_write_at(&update, 0x11000, image, 10),
+            BATON_ERR_ARG); // past the slot
+    // The first sector is missing: no image, whatever lies there.
+    assert_int_equal(baton_update_begin(&update, &config), 0);
+    assert_int_equal(
+            baton_update_write_at(&update, SECTOR, image + SECTOR, SECTOR), 0);
+    assert_int_equal(baton_update_end(&update), BATON_ERR_INCOMPLETE);
+    free(image);
+    world_end(&world);
+}
+
+static bool holds(struct world *world, const uint8_t *image, size_t len) {
+    return memcmp(slot_bytes(world), image, len) == 0;
+}
+
+// The slot verifies only when it holds exactly the new or the old image.
+static void check_slot(struct world *world, const uint8_t *image, size_t len,
+        const uint8_t *old, size_t old_len, const char *id) {
+    static struct baton_image verifier;
+    struct baton_image_config config = {
+            .crypto = world->crypto, .chip = &world->chip};
+    const struct baton_partition *slot = world_app(world, 0x11);
+    if (slot_bytes(world)[0] != BATON_IMAGE_MAGIC) {
+        return; // no image, whatever follows
+    }
+    uint8_t buf[512];
+    uint8_t *copy = malloc(world->nor.flash.size_bytes);
+    struct baton_nor_state kept = world->state;
+    memcpy(copy, world->bytes, world->nor.flash.size_bytes);
+    int err = baton_image_verify(&verifier, &config, &world->nor.flash,
+            slot->addr, slot->size_bytes, buf, sizeof(buf));
+    // Looking must not use up a weak range's one good read.
+    memcpy(world->bytes, copy, world->nor.flash.size_bytes);
+    world->state = kept;
+    free(copy);
+    if (err == 0 && !holds(world, image, len) && !holds(world, old, old_len)) {
+        fail_msg("%s: a mixed slot verifies", id);
+    }
+}
+
+// Where an agent goes on: the last right sector before the first that differs,
+// found by reading, as after a reboot nothing else is known.
+static uint32_t find_resume_off(
+        struct world *world, const uint8_t *image, size_t len) {
+    const struct baton_flash *flash = &world->nor.flash;
+    uint32_t off = SECTOR;
+    while (off < len) {
+        uint8_t sector[SECTOR];
+        size_t take = len - off < SECTOR ? len - off : SECTOR;
+        flash->read(flash->context, world_app(world, 0x11)->addr + off, sector,
+                take);
+        if (memcmp(sector, image + off, take) != 0) {
+            break;
+        }
+        off += SECTOR;
+    }
+    return off - SECTOR;
+}
+
+// Every operation of an update, cut in every mode, then the job finished in
+// one go: from the start, or from the offset where it stopped.
+static void cut_everywhere(bool over_old, bool resume, uint32_t program_bytes) {
+    struct world_image spec = {.payload_bytes = 90000, .fill = 5};
+    struct world_image old = {.payload_bytes = 120000, .fill = 6};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    size_t old_len;
+    uint8_t *old_image = world_make_image(&old, &old_len);
+    uint64_t total = UINT64_MAX;
+    for (uint64_t at = 1; at <= total; at++) {
+        for (int mode = BATON_NOR_CUT_BEFORE; mode <= BATON_NOR_CUT_WEAK;
+                mode++) {
+            char id[80];
+            snprintf(id, sizeof(id), "old %d resume %d unit %u op %u mode %s",
+                    over_old, resume, (unsigned)program_bytes, (unsigned)at,
+                    baton_nor_cut_name((enum baton_nor_cut)mode));
+            struct world world;
+            world_begin(&world, WORLD_A_B, 0x20000, program_bytes);
+            if (over_old) {
+                memcpy(slot_bytes(&world), old_image, old_len);
+            }
+            struct baton_update_config config = configure(&world);
+            config.image_bytes = (uint32_t)len;
+            world.state.seed = (uint32_t)at * 8u + (uint32_t)mode;
+            baton_nor_plan_cut(
+                    &world.nor, at, (enum baton_nor_cut)mode, UINT32_MAX);
+            int err = run_update(&config, image, len, SECTOR);
+            uint32_t done = baton_update_offset(&update);
+            if (err == 0) { // past the last operation
+                total = at - 1;
+                world_end(&world);
+                break;
+            }
+            baton_nor_power_on(&world.nor);
+            check_slot(&world, image, len, old_image, old_len, id);
+            config.resume_off =
+                    resume ? find_resume_off(&world, image, len) : 0;
+            err = baton_update_begin(&update, &config);
+            if (err == 0) {
+                err = baton_update_write(&update, image + config.resume_off,
+                        len - config.resume_off);
+            }
+            if (err == 0 && config.resume_off != 0) {
+                err = baton_update_write_at(&update, 0, image, SECTOR);
+            }
+            err = err != 0 ? err : baton_update_end(&update);
+            uint32_t written = update.stats.sectors_erased
+                               + 16u * update.stats.blocks_erased;
+            if (err != 0 || !holds(&world, image, len)) {
+                fail_msg("%s: recovery says %s", id, baton_error_name(err));
+            }
+            // What was complete before the cut is not written again, but for
+            // the first sector and the one in flight.
+            uint32_t left = (uint32_t)(len - done + SECTOR - 1) / SECTOR;
+            if (written > left + 16u + 2u) {
+                fail_msg("%s: %u sectors erased, %u were left", id,
+                        (unsigned)written, (unsigned)left);
+            }
+            world_end(&world);
+        }
+    }
+    assert_true(total > 300);
+    free(old_image);
+    free(image);
+}
+
+static void test_cuts_fresh(void **state) {
+    (void)state;
+    cut_everywhere(false, false, 1);
+}
+static void test_cuts_over_old(void **state) {
+    (void)state;
+    cut_everywhere(true, false, 4);
+}
+static void test_cuts_resumed(void **state) {
+    (void)state;
+    cut_everywhere(true, true, 16);
+    cut_everywhere(false, true, 32);
+}
+
+// The flash fails at every call in turn: the error comes out and sticks.
+static int failing_read_countdown;
+static const struct baton_flash *inner;
+static int failing_read(void *context, uint32_t addr, void *buf, size_t len) {
+    (void)context;
+    if (failing_read_countdown-- == 0) {
+        return BATON_ERR_IO;
+    }
+    return inner->read(inner->context, addr, buf, len);
+}
+
+static void test_read_faults(void **state) {
+    (void)state;
+    struct world_image spec = {.payload_bytes = 10000, .fill = 5};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    int err = BATON_ERR_IO;
+    for (int at = 0; err != 0; at++) {
+        assert_true(at < 10000);
+        struct world world;
+        begin_world(&world, 0x10000);
+        struct baton_update_config config = configure(&world);
+        struct baton_flash flash = world.nor.flash;
+        inner = &world.nor.flash;
+        flash.read = failing_read;
+        config.flash = &flash;
+        failing_read_countdown = at;
+        err = run_update(&config, image, len, SECTOR);
+        if (err != 0) {
+            assert_int_equal(err, BATON_ERR_IO);
+            assert_int_equal(baton_update_end(&update), BATON_ERR_IO);
+        }
+        world_end(&world);
+    }
+    free(image);
+}
+
+static void test_abort(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x10000);
+    struct baton_update_config config = configure(&world);
+    assert_int_equal(baton_update_begin(&update, &config), 0);
+    baton_update_abort(&update);
+    assert_int_equal(baton_update_end(&update), BATON_ERR_STATE);
+    assert_int_equal(baton_update_write(&update, "x", 1), BATON_ERR_STATE);
+    assert_int_equal(world.state.stats.operations, 0);
+    world_end(&world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_chunking),
+            cmocka_unit_test(test_head_comes_last),
+            cmocka_unit_test(test_refusals_before_erase),
+            cmocka_unit_test(test_refuses_configs),
+            cmocka_unit_test(test_lengths),
+            cmocka_unit_test(test_exactly_full),
+            cmocka_unit_test(test_sha256),
+            cmocka_unit_test(test_identical_sectors_are_skipped),
+            cmocka_unit_test(test_blank_is_not_believed),
+            cmocka_unit_test(test_blocks_over_an_old_image),
+            cmocka_unit_test(test_write_at_any_order),
+            cmocka_unit_test(test_write_at_refuses),
+            cmocka_unit_test(test_cuts_fresh),
+            cmocka_unit_test(test_cuts_over_old),
+            cmocka_unit_test(test_cuts_resumed),
+            cmocka_unit_test(test_read_faults),
+            cmocka_unit_test(test_abort),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
