@@ -1,23 +1,36 @@
 # Baton's front door: `make help` lists what there is.
 # SPDX-License-Identifier: MIT
 
-BUILD ?= build
-CC ?= gcc
+CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
 	-Wmissing-prototypes -Werror
-CFLAGS ?= -O2 -g
 BATON_CFLAGS := -std=c11 $(WARNINGS) -Iinclude -MMD -MP
-# An overriding BUILD and SAN make a second tree: `make SAN=1` is how the
-# sanitizer run of `make check` builds.
+PREFIX ?= /usr/local
+
+# SAN=1 and FUZZER=1 build in trees of their own, so that they never mix.
+BUILD := build
 ifdef SAN
 BUILD := build/san
-BATON_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all \
-	-fno-omit-frame-pointer
-LDFLAGS += -fsanitize=address,undefined
+SANITIZE := -fsanitize=address,undefined
+else ifdef FUZZER
+BUILD := build/fuzzer
+CC := clang
+SANITIZE := -fsanitize=address,undefined,fuzzer-no-link
+endif
+ifdef SANITIZE
+BATON_CFLAGS += $(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS += $(SANITIZE)
 endif
 
 PSA_LIBS := -lmbedcrypto
 HOST_LIBS := $(PSA_LIBS) -lcjson
+
+# V=1 shows whole commands.
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-4s %s\n' $(1) $(2))
+# Every processor, unless the caller said -j.
+JOBS := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+SUBMAKE := @+$(MAKE) --no-print-directory $(JOBS)
 
 CORE_SRC := $(sort $(wildcard core/*.c))
 PORT_SRC := $(sort $(wildcard port/posix/*.c))
@@ -26,44 +39,106 @@ TEST_SRC := $(sort $(wildcard tests/unit/test_*.c tests/contract/test_*.c))
 TEST_LIB_SRC := $(sort $(wildcard tests/lib/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
-CORE_OBJ := $(CORE_SRC:%.c=$(BUILD)/obj/%.o)
-PORT_OBJ := $(PORT_SRC:%.c=$(BUILD)/obj/%.o)
-HOST_OBJ := $(HOST_SRC:%.c=$(BUILD)/obj/%.o)
-TEST_LIB_OBJ := $(TEST_LIB_SRC:%.c=$(BUILD)/obj/%.o)
-TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_SRC))
-FUZZ_REPLAY := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz-replay/%,$(FUZZ_SRC))
-FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
+objects = $(1:%.c=$(BUILD)/obj/%.o)
+TEST_BIN := $(TEST_SRC:%.c=$(BUILD)/%)
+FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz-replay/%)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 
 .PHONY: all
 all: $(BUILD)/baton ## Build the host command (the default)
 
-$(BUILD)/obj/%.o: %.c
+# Says what is missing before the compiler does.
+$(BUILD)/.libraries:
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(BATON_CFLAGS) -c $< -o $@
+	@printf '#include <psa/crypto.h>\n#include <cjson/cJSON.h>\n' | \
+		$(CC) -x c -E - >/dev/null 2>&1 || { echo "make: a compiler," \
+		"mbed TLS or cJSON is missing; next: scripts/setup build" >&2; \
+		exit 1; }
+	@touch $@
 
-$(BUILD)/libbaton.a: $(CORE_OBJ) $(PORT_OBJ)
+$(BUILD)/obj/%.o: %.c | $(BUILD)/.libraries
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) $(BATON_CFLAGS) -c $< -o $@
+
+$(BUILD)/libbaton.a: $(call objects,$(CORE_SRC) $(PORT_SRC))
+$(BUILD)/libtest.a: $(call objects,$(TEST_LIB_SRC))
+$(BUILD)/lib%.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
-$(BUILD)/baton: $(HOST_OBJ) $(BUILD)/libbaton.a
-	$(CC) $(LDFLAGS) $^ $(HOST_LIBS) -o $@
+link = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o %.a,$^) $(1) -o $@
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_LIB_OBJ) $(BUILD)/libbaton.a
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ $(PSA_LIBS) -lcmocka -o $@
+$(BUILD)/baton: $(call objects,$(HOST_SRC)) $(BUILD)/libbaton.a
+	$(call say,LD,$@)
+	$(call link,$(HOST_LIBS))
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libtest.a $(BUILD)/libbaton.a
+	$(call say,LD,$@)
+	$(call link,$(PSA_LIBS) -lcmocka)
 
 # Corpus replay: any compiler, no fuzzer runtime.
 $(BUILD)/fuzz-replay/%: $(BUILD)/obj/tests/fuzz/%.o \
-		$(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libbaton.a
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ $(PSA_LIBS) -o $@
+		$(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libtest.a \
+		$(BUILD)/libbaton.a
+	$(call say,LD,$@)
+	$(call link,$(PSA_LIBS))
 
+# The fuzzer itself: only in the FUZZER=1 tree.
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libtest.a \
+		$(BUILD)/libbaton.a
+	$(call say,LD,$@)
+	$(call link,$(PSA_LIBS) -fsanitize=fuzzer)
+
+.PRECIOUS: $(BUILD)/obj/%.o
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: clean help
+.PHONY: test test-c test-build check size fuzz fuzz-build fuzz-replay
+test: ## Install what is missing, build, run every test
+	@scripts/setup test
+	$(SUBMAKE) all test-build
+	@scripts/run-tests
+
+test-build: $(TEST_BIN) $(FUZZ_REPLAY)
+
+test-c: ## Build and run only the C tests and the fuzz corpus (SAN=1: sanitized)
+	$(SUBMAKE) test-build
+	@BUILD=$(BUILD) scripts/run-tests unit fuzz-replay
+
+check: ## Format, rules, analysis, sanitizers (CHECK=name: one of them)
+	@scripts/setup check
+	@scripts/check $(CHECK)
+
+size: ## Text, data, stack of the core on RISC-V and Cortex-M
+	@scripts/setup size
+	@scripts/size
+
+fuzz: ## Fuzz the parsers (FUZZ=image: one; FUZZ_RUNS=10000000: how long)
+	@scripts/setup fuzz
+	$(SUBMAKE) FUZZER=1 fuzz-build
+	@scripts/fuzz $(FUZZ)
+
+fuzz-build: $(FUZZ_BIN)
+
+fuzz-replay: ## Run the corpus, cut short and altered, without a fuzzer
+	$(SUBMAKE) $(FUZZ_REPLAY)
+	@BUILD=$(BUILD) scripts/run-tests fuzz-replay
+
+.PHONY: demo install clean distclean help
+demo: ## See a virtual ESP32 update itself (FIRMWARE=file: a real image)
+	@scripts/setup demo
+	@scripts/demo $(FIRMWARE)
+
+install: all ## Install the command (PREFIX, DESTDIR)
+	install -D -m 755 $(BUILD)/baton $(DESTDIR)$(PREFIX)/bin/baton
+
 clean: ## Remove everything that was built
 	rm -rf build
 
+distclean: clean ## Remove the Python test environment too
+	rm -rf .venv
+
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | \
-		sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | column -t -s'|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' \
+		$(MAKEFILE_LIST)

@@ -1,0 +1,119 @@
+# What all Python tests share: the built command, a web server, the interpreter.
+# SPDX-License-Identifier: MIT
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVER_LIMIT_SECONDS = 900
+
+
+@pytest.fixture(scope="session")
+def repo():
+    """The root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def baton_path():
+    """The built command; for tests that start it themselves."""
+    path = ROOT / "build" / "baton"
+    assert path.is_file(), f"{path} is not built; next: make"
+    return path
+
+
+@pytest.fixture
+def baton(baton_path, tmp_path):
+    """Runs `baton ARGS` in tmp_path, never through a shell, and returns the
+    completed process. `code` is the exit status that must come; None takes
+    any. More arguments go to subprocess.run."""
+
+    def run(*args, code=None, timeout=120, **options):
+        options.setdefault("cwd", tmp_path)
+        options.setdefault("text", True)
+        command = [str(baton_path), *map(str, args)]
+        done = subprocess.run(
+            command, capture_output=True, timeout=timeout, **options
+        )
+        if code is not None and done.returncode != code:
+            pytest.fail(
+                f"{' '.join(command)}\nended with {done.returncode}, not "
+                f"{code}\nstdout: {done.stdout}\nstderr: {done.stderr}"
+            )
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def micropython():
+    """The interpreter of the virtual board."""
+    path = ROOT / "build" / "micropython" / "micropython"
+    assert path.is_file(), f"{path} is not built; next: make micropython"
+    return path
+
+
+class HttpServer:
+    """`python3 -m http.server` on a free port of 127.0.0.1."""
+
+    def __init__(self, folder, log_path):
+        self.folder = Path(folder)
+        self.log_path = Path(log_path)
+        # The server picks the port, so that nobody can take it in between;
+        # `timeout` ends it even where this process is killed.
+        command = ["timeout", str(SERVER_LIMIT_SECONDS), sys.executable, "-u",
+                   "-m", "http.server", "--bind", "127.0.0.1", "0"]
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, stdout=subprocess.PIPE, stderr=log
+            )
+        line = self.process.stdout.readline().decode()
+        if " port " not in line:
+            self.stop()
+            raise RuntimeError(f"no server: {line} {self.log()}")
+        self.port = int(line.split(" port ")[1].split()[0])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def log(self):
+        """The request lines so far."""
+        return self.log_path.read_text()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=10)
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def http_server(tmp_path_factory):
+    """Call it with a folder: serves it and returns an HttpServer. All of them
+    are stopped when the test ends, however it ends."""
+    servers = []
+
+    def serve(folder):
+        log_path = tmp_path_factory.mktemp("http") / "log"
+        servers.append(HttpServer(folder, log_path))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.stop()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter):
+    """Leaves the counts for scripts/run-tests."""
+    path = os.environ.get("BATON_COUNTS")
+    if not path:
+        return
+    count = {
+        name: len(terminalreporter.stats.get(name, []))
+        for name in ("passed", "failed", "error", "skipped")
+    }
+    Path(path).write_text(
+        f"{count['passed']} {count['failed'] + count['error']} "
+        f"{count['skipped']}\n"
+    )
