@@ -73,7 +73,7 @@ struct baton_board_state {
     uint8_t mac[6];          // also machine.unique_id()
     uint8_t no_rollback;     // bootloader and application built without
     uint8_t anti_rollback;   // bootloader and application built with
-    char profile[24]; // flash timing
+    char profile[24];        // flash timing
 
     uint32_t reset_cause; // of the boot that runs now, or comes next
     uint32_t boots;       // bootloader runs so far
@@ -112,6 +112,9 @@ void baton_board_defaults(struct baton_board_state *state,
 
 // Sets the chip, with a common revision of it.
 void baton_board_set_chip(struct baton_board_state *state, uint16_t chip_id);
+
+// The chip facts of a state.
+struct baton_chip baton_board_chip(const struct baton_board_state *state);
 
 // Reads the board file of a flash file and changes nothing.
 //

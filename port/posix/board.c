@@ -301,13 +301,17 @@ void baton_board_close(struct baton_board *self) {
     *self = (struct baton_board){.flash_fd = -1, .state_fd = -1};
 }
 
-void baton_board_refresh(struct baton_board *self) {
-    const struct baton_board_state *state = self->state;
-    self->chip = (struct baton_chip){
+struct baton_chip baton_board_chip(const struct baton_board_state *state) {
+    return (struct baton_chip){
             .id = state->chip_id,
             .revision = state->chip_revision,
             .secure_version = state->secure_version,
     };
+}
+
+void baton_board_refresh(struct baton_board *self) {
+    const struct baton_board_state *state = self->state;
+    self->chip = baton_board_chip(state);
     char name[sizeof(state->profile) + 1] = {0};
     memcpy(name, state->profile, sizeof(state->profile));
     self->nor.profile = baton_nor_profile(name);
