@@ -19,32 +19,34 @@ struct window {
 
 struct chip {
     uint16_t id;
+    bool is_riscv;
     bool has_page_choice;
     uint16_t bootloader_addr;
     const char *name;
-    struct window windows[2]; // from 0: none
+    struct window windows[2]; // code, constants; one for both: second from 0
 };
 
 static const struct chip chips[] = {
-        {0, false, 0x1000, "esp32",
+        {0, false, false, 0x1000, "esp32",
                 {{0x400D0000, 0x40400000}, {0x3F400000, 0x3F800000}}},
-        {2, false, 0x1000, "esp32s2",
+        {2, false, false, 0x1000, "esp32s2",
                 {{0x40080000, 0x40800000}, {0x3F000000, 0x3FF80000}}},
-        {5, false, 0x0, "esp32c3",
+        {5, true, false, 0x0, "esp32c3",
                 {{0x42000000, 0x42800000}, {0x3C000000, 0x3C800000}}},
-        {9, false, 0x0, "esp32s3",
+        {9, false, false, 0x0, "esp32s3",
                 {{0x42000000, 0x44000000}, {0x3C000000, 0x3E000000}}},
-        {12, true, 0x0, "esp32c2",
+        {12, true, true, 0x0, "esp32c2",
                 {{0x42000000, 0x42400000}, {0x3C000000, 0x3C400000}}},
-        {13, true, 0x0, "esp32c6", {{0x42000000, 0}, {0, 0}}},
-        {16, true, 0x0, "esp32h2", {{0x42000000, 0}, {0, 0}}},
-        {18, false, 0x2000, "esp32p4",
+        {13, true, true, 0x0, "esp32c6", {{0x42000000, 0}, {0, 0}}},
+        {16, true, true, 0x0, "esp32h2", {{0x42000000, 0}, {0, 0}}},
+        {18, true, false, 0x2000, "esp32p4",
                 {{0x40000000, 0x44000000}, {0x48000000, 0x4C000000}}},
-        {20, true, 0x0, "esp32c61", {{0x42000000, 0x44000000}, {0, 0}}},
-        {23, false, 0x2000, "esp32c5", {{0x42000000, 0x44000000}, {0, 0}}},
-        {25, true, 0x0, "esp32h21", {{0x42000000, 0x43000000}, {0, 0}}},
-        {28, true, 0x2000, "esp32h4", {{0x42000000, 0x44000000}, {0, 0}}},
-        {32, true, 0x2000, "esp32s31",
+        {20, true, true, 0x0, "esp32c61", {{0x42000000, 0x44000000}, {0, 0}}},
+        {23, true, false, 0x2000, "esp32c5",
+                {{0x42000000, 0x44000000}, {0, 0}}},
+        {25, true, true, 0x0, "esp32h21", {{0x42000000, 0x43000000}, {0, 0}}},
+        {28, true, true, 0x2000, "esp32h4", {{0x42000000, 0x44000000}, {0, 0}}},
+        {32, true, true, 0x2000, "esp32s31",
                 {{0x40000000, 0x44000000}, {0x50000000, 0x54000000}}},
 };
 
@@ -79,6 +81,22 @@ uint32_t baton_chip_bootloader_addr(uint16_t chip_id) {
 bool baton_chip_has_page_choice(uint16_t chip_id) {
     const struct chip *chip = find_chip(chip_id);
     return chip != NULL && chip->has_page_choice;
+}
+
+bool baton_chip_is_riscv(uint16_t chip_id) {
+    const struct chip *chip = find_chip(chip_id);
+    return chip != NULL && chip->is_riscv;
+}
+
+uint32_t baton_chip_data_addr(uint16_t chip_id) {
+    const struct chip *chip = find_chip(chip_id);
+    if (chip == NULL) {
+        return 0;
+    }
+    // The P4's second window is of another memory, not of flash constants.
+    bool has_own = chip->windows[1].from != 0
+                   && chip->windows[1].from < chip->windows[0].from;
+    return chip->windows[has_own ? 1 : 0].from;
 }
 
 uint8_t baton_chip_page_log2(

@@ -98,6 +98,10 @@ uint8_t baton_chip_page_log2(
         uint16_t chip_id, uint8_t wanted_log2, uint8_t default_log2);
 // True where the page size is selectable.
 bool baton_chip_has_page_choice(uint16_t chip_id);
+// True where the chip runs RISC-V code, not Xtensa.
+bool baton_chip_is_riscv(uint16_t chip_id);
+// Where the window for constants begins; 0 for an unknown id.
+uint32_t baton_chip_data_addr(uint16_t chip_id);
 
 // Decodes the first bytes of an image without judging them.
 //
@@ -216,47 +220,80 @@ int baton_image_describe(const struct baton_flash *flash, uint32_t addr,
 // ---- Building ------------------------------------------------------------
 
 struct baton_image_part {
-    uint32_t load_addr; // 0 for padding
+    uint32_t load_addr;
     const uint8_t *data;
-    uint32_t len_bytes; // any; padded with zeros to a multiple of 4
+    uint32_t len_bytes;
 };
 
-// Everything an image is made of. Descriptor text fields that are full have no
-// terminator on flash.
+// Everything an image is made of.
 struct baton_image_spec {
     struct baton_image_header header; // segment_count is worked out
-    bool add_descriptor; // put `descriptor` in front, as a segment of its own
-                         // or at the head of the first part
+    // Puts `descriptor` in front: directly before the first flash-mapped part
+    // where that begins 0x120 into a page, else in a page of its own. Without,
+    // a flash-mapped part that begins with a descriptor comes first.
+    bool add_descriptor;
     struct baton_app_descriptor descriptor;
+    // Page of the flash mapping on chips where it is selectable; 0: the
+    // descriptor's, or the largest its address allows.
+    uint8_t mmu_page_log2;
+    // In ascending order of address, none overlapping another. What touches,
+    // or would when filled up to a multiple of 4, becomes one segment.
     const struct baton_image_part *parts;
     size_t part_count;
-    const struct baton_crypto *crypto;
+    const struct baton_crypto *crypto; // needed where a digest is appended
 };
 
 // Takes the image as it is made, in order. Returns 0 or an error that ends the
 // build.
 typedef int (*baton_image_sink)(void *context, const void *data, size_t len);
 
-// Encodes a descriptor to its 256 bytes.
+// Scratch of a build. Fields are private.
+struct baton_image_builder {
+    const struct baton_image_spec *spec;
+    baton_image_sink sink;
+    void *context;
+    struct baton_hash_state hash;
+    bool is_dry; // counts, passes nothing on
+    uint8_t segment_count;
+    uint8_t checksum;
+    uint8_t page_log2;
+    uint32_t pos;
+    uint32_t descriptor_addr; // of an added descriptor, else 0
+    size_t first_part;        // of the run that comes first; part_count: none
+    size_t ram_part;          // the run for RAM that is written next
+    uint32_t ram_off;         // and how much of it is written
+    uint8_t descriptor[BATON_IMAGE_DESCRIPTOR_BYTES];
+};
+
+// Encodes a descriptor to its 256 bytes. Text fields that are full have no
+// terminator there.
 void baton_image_encode_descriptor(const struct baton_app_descriptor *in,
         uint8_t raw[BATON_IMAGE_DESCRIPTOR_BYTES]);
 
 // Builds an image: lays flash-mapped parts out at the right page offset with
-// padding in between (filled with parts for RAM where they fit), appends
-// checksum and, where header.digest_appended is set, the SHA-256.
+// padding in between (parts for RAM where they fit, else zeros), appends
+// checksum and, where header.digest_appended is set, the SHA-256. From the
+// same parts the vendor's elf2image makes the same bytes.
 //
-// Returns      0, BATON_ERR_ELF_LAYOUT (cannot be laid out, more than 16
-//              segments, larger than 16 MiB), BATON_ERR_IMAGE_CHIP (unknown),
-//              BATON_ERR_CRYPTO, what sink returned
-int baton_image_build(const struct baton_image_spec *spec,
-        baton_image_sink sink, void *context);
+// self         scratch, no begin needed
+// Returns      0, BATON_ERR_ELF_LAYOUT (parts overlap or are not in order, two
+//              share a page, an address cannot be loaded, a descriptor that
+//              cannot come first, more than 16 segments, larger than 16 MiB),
+//              BATON_ERR_IMAGE_CHIP (unknown), BATON_ERR_ARG (a digest
+//              without crypto), BATON_ERR_CRYPTO, what sink
+//              returned. Before the first byte goes to sink the layout is
+//              known to be good.
+int baton_image_build(struct baton_image_builder *self,
+        const struct baton_image_spec *spec, baton_image_sink sink,
+        void *context);
 
-// Finds what an ELF program loads, in ascending order of address, adjacent
-// sections joined; data points into the ELF.
+// Finds what an ELF program loads: the sections that occupy memory and have
+// bytes, in ascending order of (virtual) address. Sections at address 0 are
+// not loadable and left out, as the vendor's elf2image does.
 //
 // elf, len     the whole file
 // chip_id      the machine must match the chip's
-// parts, capacity, count  caller's array; 64 is plenty
+// parts, capacity, count  caller's array, which points into the ELF
 // entry_addr   receives the entry point
 // Returns      0, BATON_ERR_ELF_FORMAT, _ELF_MACHINE, _ELF_EMPTY,
 //              _ELF_LAYOUT (overlap), BATON_ERR_NOSPC
