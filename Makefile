@@ -36,11 +36,14 @@ CORE_SRC := $(sort $(wildcard core/*.c))
 PORT_SRC := $(sort $(wildcard port/posix/*.c))
 HOST_SRC := $(sort $(wildcard host/*.c))
 TEST_SRC := $(sort $(wildcard tests/unit/test_*.c tests/contract/test_*.c))
+# Programs that an independent model in Python compares itself with.
+DRIVER_SRC := $(sort $(wildcard tests/interop/*_driver.c))
 TEST_LIB_SRC := $(sort $(wildcard tests/lib/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 objects = $(1:%.c=$(BUILD)/obj/%.o)
 TEST_BIN := $(TEST_SRC:%.c=$(BUILD)/%)
+DRIVER_BIN := $(DRIVER_SRC:%.c=$(BUILD)/%)
 FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz-replay/%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 
@@ -100,7 +103,7 @@ test: ## Install what is missing, build, run every test
 	$(SUBMAKE) all test-build
 	@scripts/run-tests
 
-test-build: $(TEST_BIN) $(FUZZ_REPLAY)
+test-build: $(TEST_BIN) $(DRIVER_BIN) $(FUZZ_REPLAY)
 
 test-c: ## Build and run only the C tests and the fuzz corpus (SAN=1: sanitized)
 	$(SUBMAKE) test-build
