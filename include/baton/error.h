@@ -83,6 +83,9 @@ enum baton_err {
     BATON_ERR_CSV_VARIABLE = -267,
     BATON_ERR_CSV_OFFSET = -268,
     BATON_ERR_CSV_TEXT = -269,
+    BATON_ERR_CSV_RANGE = -270,
+    BATON_ERR_TABLE_LABEL = -271,
+    BATON_ERR_TABLE_ABSENT = -272,
 
     // Choosing what to boot
     BATON_ERR_NO_OTADATA = -280,

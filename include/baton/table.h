@@ -17,6 +17,9 @@
 #define BATON_TABLE_ROWS_MAX    95u // rows that fit beside the end row
 #define BATON_TABLE_LABEL_BYTES 16u
 
+// Room that always holds the CSV text of `count` rows, terminator included.
+#define BATON_TABLE_CSV_BYTES(count) (96u + 96u * (size_t)(count))
+
 enum {
     BATON_TYPE_APP = 0x00,
     BATON_TYPE_DATA = 0x01,
@@ -39,6 +42,9 @@ enum {
 struct baton_partition {
     uint8_t type;
     uint8_t subtype;
+    // From CSV: a hash of what a name has beyond its label, 0 for nothing. The
+    // vendor's generator cuts names at 16 bytes and compares them uncut.
+    uint16_t name_rest;
     uint32_t addr;
     uint32_t size_bytes;
     char label[BATON_TABLE_LABEL_BYTES + 1]; // always terminated here
@@ -55,7 +61,9 @@ struct baton_table_fault {
 
 struct baton_table_options {
     uint32_t table_addr; // 0 means BATON_TABLE_ADDR
-    bool no_md5;         // write no MD5 row
+    bool table_at_zero;  // the table does lie at address 0
+    bool no_md5;         // write no MD5 row; in a table that is read it is a
+                         // row with a wrong magic, as for the vendor's tool
     bool has_primary;    // primary_bootloader_addr is given
     bool has_recovery;   // recovery_bootloader_addr is given
     uint32_t primary_bootloader_addr;
@@ -69,7 +77,7 @@ struct baton_table_options {
     void *context;
 };
 
-// Decodes one row of 32 bytes.
+// Decodes one row of 32 bytes. What follows a zero byte in the label is lost.
 //
 // Returns 0, BATON_ERR_TABLE_MAGIC
 int baton_table_decode_row(
@@ -80,16 +88,19 @@ int baton_table_decode_row(
 //
 // data, len   the table; trailing bytes after the end row are ignored
 // rows, capacity, count  caller's array; *count rows were filled
+// options     may be NULL: defaults
 // fault       may be NULL
-// Returns     0, BATON_ERR_TABLE_LENGTH, _MAGIC, _MD5, _END,
+// Returns     0, BATON_ERR_TABLE_LENGTH, _MAGIC, _MD5, _END, _LABEL,
 //             BATON_ERR_NOSPC (more rows than capacity), BATON_ERR_CRYPTO
 int baton_table_parse(const uint8_t *data, size_t len,
         const struct baton_table_options *options, struct baton_partition *rows,
         size_t capacity, size_t *count, struct baton_table_fault *fault);
 
-// Reads the table from flash, in pieces of one row.
+// Reads the table from flash, in pieces of one row. Labels may hold any bytes:
+// neither bootloader nor application minds them.
 //
-// Returns     as baton_table_parse, and BATON_ERR_RANGE, BATON_ERR_IO
+// Returns     0, BATON_ERR_TABLE_MAGIC, _MD5, _END, BATON_ERR_NOSPC,
+//             BATON_ERR_CRYPTO, BATON_ERR_RANGE, BATON_ERR_IO
 int baton_table_load(const struct baton_flash *flash,
         const struct baton_table_options *options, struct baton_partition *rows,
         size_t capacity, size_t *count);
@@ -104,6 +115,8 @@ int baton_table_encode(const struct baton_partition *rows, size_t count,
 // Reads CSV (UTF-8, with or without byte order mark), places rows without an
 // offset, and resolves sizes that are given as an end.
 //
+// fault       may be NULL; line and row are set with every error, so that
+//             parsing with a capacity of n tells the line of row n
 // Returns     0, BATON_ERR_CSV_*, BATON_ERR_TABLE_OVERLAP,
 //             BATON_ERR_NOSPC (more rows than capacity)
 int baton_table_parse_csv(const char *text, size_t len,
@@ -113,7 +126,7 @@ int baton_table_parse_csv(const char *text, size_t len,
 // Writes CSV as the vendor's generator does, two header lines first. The text
 // is terminated; *len does not count the terminator.
 //
-// Returns     0, BATON_ERR_NOSPC (64 bytes a row, and 96, are enough)
+// Returns     0, BATON_ERR_NOSPC (never with BATON_TABLE_CSV_BYTES)
 int baton_table_format_csv(const struct baton_partition *rows, size_t count,
         char *out, size_t capacity, size_t *len);
 
@@ -126,7 +139,18 @@ int baton_table_verify(const struct baton_partition *rows, size_t count,
         const struct baton_table_options *options,
         struct baton_table_fault *fault);
 
-// A row's type or subtype as a keyword ("app", "ota_0"), or NULL.
+// Checks only that the row with the highest address ends inside a flash of
+// this size.
+//
+// Returns     0, BATON_ERR_TABLE_FLASH_SIZE
+int baton_table_verify_flash(const struct baton_partition *rows, size_t count,
+        uint32_t flash_bytes, struct baton_table_fault *fault);
+
+// True when the label is the keyword of another type or subtype than the
+// row's: most likely a mistake, though a table may have it so.
+bool baton_table_is_misnamed(const struct baton_partition *row);
+
+// A type or subtype as a keyword ("app", "ota_0"), or NULL.
 const char *baton_table_type_name(uint8_t type);
 const char *baton_table_subtype_name(uint8_t type, uint8_t subtype);
 
