@@ -3,4 +3,8 @@
 #ifndef BATON_HOST_COMMANDS_H
 #define BATON_HOST_COMMANDS_H
 
+int cmd_flash_make(int argc, char **argv);
+int cmd_flash_info(int argc, char **argv);
+int cmd_flash_boot(int argc, char **argv);
+
 #endif

@@ -8,6 +8,11 @@
 #include "commands.h"
 
 static const struct cli_command commands[] = {
+        {"flash", "make", cmd_flash_make,
+                "make a flash file from a partition table and images"},
+        {"flash", "info", cmd_flash_info, "show what a flash file holds"},
+        {"flash", "boot", cmd_flash_boot,
+                "say which slot a flash boots, and why"},
         {NULL, NULL, NULL, NULL},
 };
 
