@@ -186,6 +186,85 @@ int baton_slots_set_state(const struct baton_flash *flash,
     return baton_slots_store(flash, otadata_addr, copy, &slots.copy[copy]);
 }
 
+// Loads the records and finds the copy in force, which must be the running
+// slot's.
+static int load_running(const struct baton_flash *flash, uint32_t otadata_addr,
+        uint32_t count, uint32_t running, struct baton_slots *slots,
+        int *active) {
+    int err = baton_slots_load(flash, otadata_addr, slots);
+    if (err != 0) {
+        return err;
+    }
+    *active = baton_slots_active(slots);
+    if (*active < 0) {
+        return BATON_ERR_NO_CHOICE;
+    }
+    bool is_running = baton_slots_slot(&slots->copy[*active], count) == running;
+    return is_running ? 0 : BATON_ERR_NOT_RUNNING;
+}
+
+// PENDING_VERIFY becomes NEW: all bits of the state cleared, no erase, so a cut
+// leaves one of the two.
+static int rearm(const struct baton_flash *flash, uint32_t otadata_addr,
+        int copy, const struct baton_slot_record *record) {
+    static const uint8_t zeros[4] = {0};
+    bool by_units = flash->program_bytes > sizeof(zeros);
+    if (record->state != BATON_STATE_PENDING || by_units) {
+        return 0;
+    }
+    uint32_t addr = otadata_addr + (uint32_t)copy * BATON_SECTOR_BYTES + 24u;
+    return flash->program(flash->context, addr, zeros, sizeof(zeros));
+}
+
+// Confirms through the record that is not in force, which has nothing to lose.
+static int confirm_by_other(const struct baton_flash *flash,
+        uint32_t otadata_addr, uint32_t count, uint32_t running,
+        const struct baton_slots *slots, int active) {
+    uint32_t seq = find_seq(slots->copy[active].seq + 1u, count, running);
+    if (seq == 0) {
+        return BATON_ERR_SLOT;
+    }
+    int err = rearm(flash, otadata_addr, active, &slots->copy[active]);
+    if (err != 0) {
+        return err;
+    }
+    struct baton_slot_record record = {.seq = seq,
+            .state = BATON_STATE_VALID,
+            .crc = baton_slots_crc(seq)};
+    memset(record.label, 0xFF, sizeof(record.label));
+    return baton_slots_store(flash, otadata_addr, 1 - active, &record);
+}
+
+int baton_slots_confirm(const struct baton_flash *flash, uint32_t otadata_addr,
+        uint32_t count, uint32_t running, bool other_boots) {
+    struct baton_slots slots;
+    int active;
+    int err =
+            load_running(flash, otadata_addr, count, running, &slots, &active);
+    if (err != 0 || slots.copy[active].state == BATON_STATE_VALID) {
+        return err;
+    }
+    if (!other_boots) {
+        return confirm_by_other(
+                flash, otadata_addr, count, running, &slots, active);
+    }
+    slots.copy[active].state = BATON_STATE_VALID;
+    return baton_slots_store(flash, otadata_addr, active, &slots.copy[active]);
+}
+
+int baton_slots_reject(const struct baton_flash *flash, uint32_t otadata_addr,
+        uint32_t count, uint32_t running) {
+    struct baton_slots slots;
+    int active;
+    int err =
+            load_running(flash, otadata_addr, count, running, &slots, &active);
+    if (err != 0) {
+        return err;
+    }
+    slots.copy[active].state = BATON_STATE_INVALID;
+    return baton_slots_store(flash, otadata_addr, active, &slots.copy[active]);
+}
+
 const char *baton_slots_state_name(uint32_t state) {
     static const char *const names[] = {
             "NEW", "PENDING_VERIFY", "VALID", "INVALID", "ABORTED"};

@@ -118,6 +118,36 @@ int baton_slots_switch(const struct baton_flash *flash, uint32_t otadata_addr,
 int baton_slots_set_state(const struct baton_flash *flash,
         uint32_t otadata_addr, int copy, uint32_t state);
 
+// Confirms the slot that runs: it stays until an update or a rollback.
+//
+// The vendor's own call rewrites whichever record is in force, even when that
+// slot failed to boot and another one runs; this one refuses then.
+//
+// running      the slot that runs
+// other_boots  a boot without the record in force would find a good image by
+//              the other record, or factory
+// Flash        nothing when it is confirmed already. With other_boots as
+//              baton_slots_store on the record in force. Without, that record
+//              is made NEW again by clearing its one bit (not on flash that is
+//              programmed in units, which may be encrypted), then the other
+//              one is written, VALID, with the next sequence for this slot
+// Power loss   with other_boots: confirmed, or the other image boots. Without:
+//              confirmed, or one more trial boot
+// Returns      0, BATON_ERR_NO_CHOICE (no record in force),
+//              BATON_ERR_NOT_RUNNING, BATON_ERR_SLOT, and those of
+//              baton_slots_load and baton_slots_store
+int baton_slots_confirm(const struct baton_flash *flash, uint32_t otadata_addr,
+        uint32_t count, uint32_t running, bool other_boots);
+
+// Rejects the slot that runs: the next boot takes the other record's, or
+// factory. The caller has made sure that one of them boots.
+//
+// Flash        as baton_slots_store on the record in force
+// Power loss   this slot, or the other
+// Returns      as baton_slots_confirm
+int baton_slots_reject(const struct baton_flash *flash, uint32_t otadata_addr,
+        uint32_t count, uint32_t running);
+
 // The name of a state: "NEW", "PENDING_VERIFY", "VALID", "INVALID", "ABORTED",
 // "UNDEFINED"; "UNKNOWN" for any other number.
 const char *baton_slots_state_name(uint32_t state);

@@ -384,6 +384,7 @@ static int program_flash(
 static int erase_flash(void *context, uint32_t addr, size_t len) {
     struct baton_nor *self = context;
     const struct baton_nor_profile *p = self->profile;
+    uint32_t block = self->flash.block_bytes;
     int err = check(self, addr, len, BATON_SECTOR_BYTES);
     size_t done = 0;
     while (!err && done < len) {
@@ -393,10 +394,9 @@ static int erase_flash(void *context, uint32_t addr, size_t len) {
                 .len = BATON_SECTOR_BYTES,
                 .busy_us = p != NULL ? p->erase_sector_us : 0,
         };
-        if (o.addr % BATON_BLOCK_BYTES == 0
-                && len - done >= BATON_BLOCK_BYTES) {
+        if (block != 0 && o.addr % block == 0 && len - done >= block) {
             o.op = BATON_NOR_OP_ERASE_BLOCK;
-            o.len = BATON_BLOCK_BYTES;
+            o.len = block;
             o.busy_us = p != NULL ? p->erase_block_us : 0;
         }
         err = run(self, &o);
