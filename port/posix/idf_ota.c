@@ -303,6 +303,8 @@ static esp_err_t write_blocks(
         if (err != ESP_OK) {
             return err;
         }
+        // What fills up the last block: zeros until here, ones from here on.
+        memset(ota->partial, 0xFF, CIPHER_BLOCK_BYTES);
         ota->partial_len = 0;
         ota->wrote += CIPHER_BLOCK_BYTES;
         data += take;
@@ -313,7 +315,6 @@ static esp_err_t write_blocks(
         size -= rest;
         ota->partial_len = (uint8_t)rest;
         memcpy(ota->partial, data + size, rest);
-        memset(ota->partial + rest, 0xFF, CIPHER_BLOCK_BYTES - rest);
     }
     esp_err_t err = esp_partition_write(ota->staging, ota->wrote, data, size);
     if (err == ESP_OK) {
