@@ -151,7 +151,7 @@ static esp_err_t program(const struct baton_flash *flash, uint32_t addr,
 }
 
 // How much of a write goes into the next program: up to a whole chunk, or what
-// of it falls into a single unit that has to be filled up with ones.
+// of it falls into a single unit that has to be filled up.
 static uint32_t next_step(uint32_t addr, uint32_t len, uint32_t unit) {
     uint32_t head = addr % unit;
     if (head != 0) {
@@ -165,6 +165,20 @@ static uint32_t next_step(uint32_t addr, uint32_t len, uint32_t unit) {
     return whole < WRITE_CHUNK_BYTES ? whole : WRITE_CHUNK_BYTES;
 }
 
+// Part of one unit: what is around it is programmed as it is there already.
+static esp_err_t program_part(const struct baton_flash *flash, uint32_t addr,
+        const uint8_t *data, uint32_t len) {
+    uint32_t head = addr % flash->program_bytes;
+    uint8_t unit[PROGRAM_BYTES_MAX];
+    int err = flash->read(
+            flash->context, addr - head, unit, flash->program_bytes);
+    if (err != 0) {
+        return baton_idf_flash_error(err);
+    }
+    memcpy(unit + head, data, len);
+    return program(flash, addr - head, unit, flash->program_bytes);
+}
+
 static esp_err_t write_bytes(const struct baton_flash *flash, uint32_t addr,
         const uint8_t *data, uint32_t len) {
     uint32_t unit = flash->program_bytes != 0 ? flash->program_bytes : 1;
@@ -174,10 +188,7 @@ static esp_err_t write_bytes(const struct baton_flash *flash, uint32_t addr,
         if (step % unit == 0) {
             err = program(flash, addr, data, step);
         } else {
-            uint8_t padded[PROGRAM_BYTES_MAX];
-            memset(padded, 0xFF, sizeof(padded));
-            memcpy(padded + addr % unit, data, step);
-            err = program(flash, addr - addr % unit, padded, unit);
+            err = program_part(flash, addr, data, step);
         }
         if (err != ESP_OK) {
             return err;
