@@ -3,8 +3,12 @@
 #ifndef BATON_HOST_COMMANDS_H
 #define BATON_HOST_COMMANDS_H
 
+int cmd_image_info(int argc, char **argv);
+int cmd_image_check(int argc, char **argv);
+int cmd_image_make(int argc, char **argv);
 int cmd_flash_make(int argc, char **argv);
 int cmd_flash_info(int argc, char **argv);
 int cmd_flash_boot(int argc, char **argv);
+int cmd_sim(int argc, char **argv);
 
 #endif

@@ -8,11 +8,18 @@
 #include "commands.h"
 
 static const struct cli_command commands[] = {
+        {"image", "info", cmd_image_info,
+                "say what a firmware file is, and whether it is whole"},
+        {"image", "check", cmd_image_check,
+                "check that a file can be an update for a device"},
+        {"image", "make", cmd_image_make,
+                "make an application image from an ELF or from bytes"},
         {"flash", "make", cmd_flash_make,
                 "make a flash file from a partition table and images"},
         {"flash", "info", cmd_flash_info, "show what a flash file holds"},
         {"flash", "boot", cmd_flash_boot,
                 "say which slot a flash boots, and why"},
+        {"sim", NULL, cmd_sim, "run a virtual ESP32 on a flash file"},
         {NULL, NULL, NULL, NULL},
 };
 
