@@ -28,9 +28,11 @@ struct boot {
 };
 
 static void print_help(void) {
-    printf("Usage: " COMMAND " [OPTIONS] FLASH\n\n"
-           "Decides as the bootloader would which partition of a flash file "
-           "boots, and says why.\nNothing is written without --commit.\n\n"
+    printf("Usage: baton flash boot [OPTIONS] FLASH\n"
+           "\n"
+           "Decides as the bootloader would which partition of a flash file\n"
+           "boots, and says why. Nothing is written without --commit.\n"
+           "\n"
            "  --explain           the reasons, numbered (the default)\n"
            "  --json              {\"slot\": ..., \"version\": ..., \"why\": "
            "[...]}\n"
@@ -38,11 +40,12 @@ static void print_help(void) {
            "  --no-rollback       a bootloader built without rollback\n"
            "  --anti-rollback     a bootloader built with anti-rollback\n"
            "  --chip CHIP         default: the board file's, else the images'\n"
-           "  --secure-version N  of the eFuse; default: the board file's, "
-           "else 0\n\n"
+           "  --secure-version N  of the eFuse; default: the board file's\n"
+           "\n"
            "Example:\n"
-           "  baton flash boot dev.bin --explain\n\n"
-           "Exit codes: 0 something boots, 1 nothing does, 2 wrong usage.\n");
+           "  baton flash boot dev.bin --explain\n"
+           "\n"
+           "Exit codes: 0 something boots, 1 nothing does, 2 wrong usage\n");
 }
 
 // The eFuse of a flash without a board is the number that was given.
@@ -152,16 +155,12 @@ static int decide(struct boot *self) {
     static struct baton_image image;
     struct flash_file *file = &self->file;
     if (self->chip_name != NULL) {
-        struct baton_board_state state = file->board;
-        baton_board_set_chip(&state, baton_chip_id(self->chip_name));
-        file->chip = baton_board_chip(&state);
+        file->chip.id = baton_chip_id(self->chip_name);
+        file->chip.revision = baton_board_revision(file->chip.id);
         file->is_chip_known = true;
     }
     if (self->has_secure_version) {
         file->chip.secure_version = self->secure_version;
-    }
-    if (!file->is_chip_known) {
-        file->chip.id = BATON_CHIP_ANY;
     }
     if (file->has_board && file->board.no_rollback) {
         self->config.no_rollback = true;

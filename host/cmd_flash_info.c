@@ -32,16 +32,19 @@ struct report {
 };
 
 static void print_help(void) {
-    printf("Usage: " COMMAND " [--json] FLASH\n\n"
-           "Shows the partition table, the otadata records, every application "
-           "image with its\nversion and whether it verifies, and the wear "
-           "where "
-           "a board file is beside it.\nNothing is changed.\n\n"
-           "  --json   as JSON\n\n"
+    printf("Usage: baton flash info [--json] FLASH\n"
+           "\n"
+           "Shows the partition table, the otadata records, every application\n"
+           "image with its version and whether it verifies, and the wear\n"
+           "where a board file is beside it. Nothing is changed.\n"
+           "\n"
+           "  --json   as JSON\n"
+           "\n"
            "Example:\n"
-           "  baton flash info dev.bin\n\n"
-           "Exit codes: 0 shown, 1 not a flash, or its partition table is bad, "
-           "2 wrong usage.\n");
+           "  baton flash info dev.bin\n"
+           "\n"
+           "Exit codes: 0 shown, 1 not a flash or its table is bad,\n"
+           "  2 wrong usage\n");
 }
 
 static void hash_image(

@@ -117,10 +117,8 @@ static void find_chip(struct flash_file *self) {
     }
     uint16_t id = flash_file_find_chip(
             self->bytes, self->size_bytes, self->rows, self->row_count);
-    struct baton_board_state state;
-    memset(&state, 0, sizeof(state));
-    baton_board_set_chip(&state, id);
-    self->chip = baton_board_chip(&state);
+    self->chip =
+            (struct baton_chip){.id = id, .revision = baton_board_revision(id)};
     self->is_chip_known = id != BATON_CHIP_ANY;
 }
 

@@ -16,6 +16,9 @@
 #include "baton/boot.h"
 #include "baton/names.h"
 
+#define SIM_COMMAND         "baton sim"
+#define SIM_INTERPRETER_ENV "BATON_MICROPYTHON"
+
 // How a simulation ended.
 enum sim_end {
     SIM_END_NOT_YET,
@@ -80,6 +83,11 @@ struct sim {
     enum sim_end end;
     int end_signal; // SIM_END_INTERRUPTED
 };
+
+// ---- sim_options.c -------------------------------------------------------
+
+// Returns CLI_OK, CLI_USAGE, or -1 when help was asked for and given.
+int sim_parse_options(struct sim_options *o, int argc, char **argv);
 
 // ---- sim_boot.c ----------------------------------------------------------
 

@@ -110,7 +110,11 @@ struct baton_board {
 void baton_board_defaults(struct baton_board_state *state,
         const char *flash_path, uint32_t flash_bytes);
 
-// Sets the chip, with a common revision of it.
+// A common revision of a chip, so that images of today fit; 0 where none is
+// known.
+uint16_t baton_board_revision(uint16_t chip_id);
+
+// Sets the chip and its revision.
 void baton_board_set_chip(struct baton_board_state *state, uint16_t chip_id);
 
 // The chip facts of a state.

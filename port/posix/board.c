@@ -23,7 +23,6 @@
 _Static_assert(sizeof(struct baton_board_state) % 8 == 0, "padding");
 _Static_assert(BATON_BOARD_SECTORS *BATON_SECTOR_BYTES == 16 * MIB, "wear");
 
-// Revisions that are common in the field, so that images of today fit.
 static const struct {
     uint16_t chip_id;
     uint16_t revision;
@@ -71,14 +70,18 @@ static void derive_mac(const char *flash_path, uint8_t mac[6]) {
     mac[5] = (uint8_t)hash;
 }
 
-void baton_board_set_chip(struct baton_board_state *state, uint16_t chip_id) {
-    state->chip_id = chip_id;
-    state->chip_revision = 0;
+uint16_t baton_board_revision(uint16_t chip_id) {
     for (size_t i = 0; i < sizeof(chips) / sizeof(chips[0]); i++) {
         if (chips[i].chip_id == chip_id) {
-            state->chip_revision = chips[i].revision;
+            return chips[i].revision;
         }
     }
+    return 0;
+}
+
+void baton_board_set_chip(struct baton_board_state *state, uint16_t chip_id) {
+    state->chip_id = chip_id;
+    state->chip_revision = baton_board_revision(chip_id);
 }
 
 void baton_board_defaults(struct baton_board_state *state,
