@@ -1,0 +1,3 @@
+# The name that requests had before.
+# SPDX-License-Identifier: MIT
+from requests import *
