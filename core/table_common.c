@@ -112,6 +112,7 @@ void baton_table_fault_clear(struct baton_table_fault *fault) {
         memset(fault, 0, sizeof(*fault));
         fault->row = -1;
         fault->other_row = -1;
+        fault->field = -1;
     }
 }
 

@@ -18,7 +18,9 @@ struct reader {
     const struct baton_table_options *options;
     struct baton_table_fault *fault;
     int64_t last_end; // where the next row goes at the earliest
+    int last_row;     // the row that ends there; -1: the table itself
     int row;
+    int field;
 };
 
 // A row as it is written, before it is placed.
@@ -37,6 +39,9 @@ static int refuse_field(
         len += baton_text_put(baton_text_field_next(&field), text + len);
     }
     baton_table_fault_set(self->fault, self->row, -1, text, len);
+    if (self->fault != NULL) {
+        self->fault->field = self->field;
+    }
     return err;
 }
 
@@ -283,9 +288,11 @@ static int read_fields(struct reader *self, struct baton_text_cursor *line,
             NULL, read_type, read_subtype, read_offset, read_size, read_flags};
     struct baton_text_field field;
     baton_text_field(line, &field);
+    self->field = NAME;
     int err = read_name(self, field, out->out);
     for (int i = TYPE; i < FIELD_COUNT && err == 0; i++) {
         baton_text_field(line, &field);
+        self->field = i;
         err = readers[i](self, field, out);
     }
     return err;
@@ -309,16 +316,18 @@ static int place(struct reader *self, struct draft *draft) {
                || draft->size > UINT32_MAX) {
         err = BATON_ERR_CSV_RANGE;
     }
+    row->addr = (uint32_t)draft->addr;
+    row->size_bytes = (uint32_t)draft->size;
     if (err != 0) {
-        baton_table_fault_set(self->fault, self->row, self->row - 1, row->label,
+        int other_row = err == BATON_ERR_TABLE_OVERLAP ? self->last_row : -1;
+        baton_table_fault_set(self->fault, self->row, other_row, row->label,
                 strlen(row->label));
         return err;
     }
     if (is_placed) {
         self->last_end = draft->addr + draft->size;
+        self->last_row = self->row;
     }
-    row->addr = (uint32_t)draft->addr;
-    row->size_bytes = (uint32_t)draft->size;
     return 0;
 }
 
@@ -360,6 +369,7 @@ static int read_line(struct reader *self, const char *text, size_t len,
     bool is_row = false;
     baton_text_begin(&line, text, len, self->options);
     self->row = (int)*count;
+    self->field = NAME;
     int err = begin_line(self, &line, &is_row);
     if (err != 0 || !is_row) {
         return err;
@@ -395,7 +405,7 @@ static uint32_t line_at(const char *text, size_t len) {
 int baton_table_parse_csv(const char *text, size_t len,
         const struct baton_table_options *options, struct baton_partition *rows,
         size_t capacity, size_t *count, struct baton_table_fault *fault) {
-    struct reader reader = {options, fault, 0, 0};
+    struct reader reader = {.options = options, .fault = fault, .last_row = -1};
     reader.last_end = (int64_t)baton_table_first_free(options);
     *count = 0;
     baton_table_fault_clear(fault);

@@ -6,6 +6,9 @@
 int cmd_image_info(int argc, char **argv);
 int cmd_image_check(int argc, char **argv);
 int cmd_image_make(int argc, char **argv);
+int cmd_table_make(int argc, char **argv);
+int cmd_table_show(int argc, char **argv);
+int cmd_table_check(int argc, char **argv);
 int cmd_flash_make(int argc, char **argv);
 int cmd_flash_info(int argc, char **argv);
 int cmd_flash_boot(int argc, char **argv);

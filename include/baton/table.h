@@ -56,6 +56,7 @@ struct baton_table_fault {
     uint32_t line; // CSV: line number from 1; 0 where none applies
     int row;       // index of the row from 0; -1 where none applies
     int other_row; // the row it collides with; -1
+    int field;     // CSV: 0 (name) to 5 (flags); -1 where none applies
     char text[48]; // the offending field or name, cut to fit; may be empty
 };
 
@@ -115,6 +116,7 @@ int baton_table_encode(const struct baton_partition *rows, size_t count,
 // Reads CSV (UTF-8, with or without byte order mark), places rows without an
 // offset, and resolves sizes that are given as an end.
 //
+// rows        with _TABLE_OVERLAP rows[*count] is the row that has no place
 // fault       may be NULL; line and row are set with every error, so that
 //             parsing with a capacity of n tells the line of row n
 // Returns     0, BATON_ERR_CSV_*, BATON_ERR_TABLE_OVERLAP,
