@@ -58,6 +58,14 @@ static void hash_image(
     }
 }
 
+// What a partition holds that is no application: it tells more than the rule of
+// an image that it breaks, and a bootloader breaks none. A missing descriptor
+// is no fault to the bootloader.
+static int identify_content(const uint8_t *head, uint32_t len) {
+    int err = baton_image_identify(head, len);
+    return err != BATON_ERR_IMAGE_DESCRIPTOR ? err : 0;
+}
+
 static void examine_app(
         struct report *self, const struct baton_partition *row) {
     struct finding *found = &self->findings[self->finding_count++];
@@ -69,17 +77,15 @@ static void examine_app(
         return;
     }
     const uint8_t *bytes = file->bytes + row->addr;
-    found->err =
-            flash_file_verify(file, row->addr, row->size_bytes, &found->info);
+    uint32_t head_len = row->size_bytes < BATON_IMAGE_HEAD_BYTES
+                                ? row->size_bytes
+                                : BATON_IMAGE_HEAD_BYTES;
+    found->err = identify_content(bytes, head_len);
+    int err = flash_file_verify(file, row->addr, row->size_bytes, &found->info);
+    found->err = found->err != 0 ? found->err : err;
     if (found->err != 0) {
-        // What it is instead tells more than which rule it breaks.
-        uint32_t len = row->size_bytes;
-        int err = baton_image_identify(bytes,
-                len < BATON_IMAGE_HEAD_BYTES ? len : BATON_IMAGE_HEAD_BYTES);
-        found->err = err != 0 && err != BATON_ERR_IMAGE_DESCRIPTOR ? err
-                                                                   : found->err;
         memset(&found->info, 0, sizeof(found->info));
-        (void)baton_image_decode(bytes, BATON_IMAGE_HEAD_BYTES, &found->info);
+        (void)baton_image_decode(bytes, head_len, &found->info);
     }
     if (found->err == BATON_ERR_IS_BLANK) {
         return;
