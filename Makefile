@@ -81,6 +81,13 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libtest.a $(BUILD)/libbaton.a
 	$(call say,LD,$@)
 	$(call link,$(PSA_LIBS) -lcmocka)
 
+# The virtual ESP32's interpreter; the script knows what it is made of, and is
+# done at once when nothing of that has changed.
+.PHONY: micropython
+micropython: $(BUILD)/libbaton.a ## Build the virtual ESP32's interpreter
+	@+BUILD=$(BUILD) SAN=$(SAN) V=$(V) scripts/micropython board
+$(BUILD)/micropython/micropython: micropython ;
+
 # Corpus replay: any compiler, no fuzzer runtime.
 $(BUILD)/fuzz-replay/%: $(BUILD)/obj/tests/fuzz/%.o \
 		$(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libtest.a \

@@ -200,10 +200,10 @@ static void scan_running_image(struct baton_names *names) {
     baton_names_finish(names);
 }
 
-// The board a plain image is taken to be for.
+// As an ESP32's image says it; otherwise as a stock one for this chip would.
 static void name_machine(
         const struct baton_names *names, char *out, size_t capacity) {
-    if (names->board[0] != '\0' && names->chip[0] != '\0') {
+    if (strncmp(names->chip, "ESP32", 5) == 0) {
         snprintf(out, capacity, "%s with %s", names->board, names->chip);
         return;
     }

@@ -60,7 +60,7 @@ static bool start_interpreter(const char *directory) {
     }
     gc_init(heap, heap + bytes);
     mp_init();
-    mp_obj_list_append(mp_sys_path, MP_OBJ_NEW_QSTR(MP_QSTR__slash_lib));
+    mp_obj_list_append(mp_sys_path, mp_obj_new_str_from_cstr("/lib"));
     readline_init0();
     nlr_buf_t nlr;
     if (nlr_push(&nlr) != 0) {
