@@ -190,6 +190,20 @@ const esp_partition_t *esp_ota_get_boot_partition(void) {
             &choice.records.copy[choice.active], choice.count));
 }
 
+// The smallest number, not below `least`, that points at `slot` by the vendor's
+// arithmetic. It differs from baton_slots_plan at both ends: it can be 0 or
+// 0xFFFFFFFF, which point elsewhere or nowhere. False where the vendor's loop
+// runs past 32 bits and does not come back.
+static bool next_seq(
+        uint32_t least, uint32_t count, uint32_t slot, uint32_t *seq) {
+    uint64_t next = (slot + 1) % count;
+    if (next < least) {
+        next += (least - next + count - 1) / count * count;
+    }
+    *seq = (uint32_t)next;
+    return next <= UINT32_MAX;
+}
+
 static esp_err_t select_slot(uint32_t slot) {
     struct choice choice = read_choice();
     if (choice.otadata == NULL) {
@@ -198,20 +212,26 @@ static esp_err_t select_slot(uint32_t slot) {
     if (slot >= choice.count) {
         return ESP_ERR_INVALID_ARG;
     }
-    uint32_t state = idf_state.config.no_rollback ? BATON_STATE_UNDEFINED
-                                                  : BATON_STATE_NEW;
-    enum baton_slots_style style = idf_state.config.release < BATON_IDF_V6_0
-                                           ? BATON_SLOTS_OTHER_COPY
-                                           : BATON_SLOTS_SAME_COPY;
-    int copy;
-    struct baton_slot_record record;
-    // Only sequence numbers that are used up are left to fail. The vendor
-    // writes a record there that nobody can use, or never returns.
-    if (baton_slots_plan(&choice.records, choice.count, slot, state, style,
-                &copy, &record)
-            != 0) {
-        return ESP_ERR_OTA_SELECT_INFO_INVALID;
+    int copy = 0;
+    uint32_t seq = slot + 1;
+    if (choice.active >= 0) {
+        const struct baton_slot_record *now =
+                &choice.records.copy[choice.active];
+        bool is_same = baton_slots_slot(now, choice.count) == slot;
+        seq = now->seq;
+        if (!is_same && !next_seq(now->seq, choice.count, slot, &seq)) {
+            idf_fatal("esp_ota_set_boot_partition: sequence numbers are used "
+                      "up");
+            return ESP_ERR_INVALID_STATE;
+        }
+        bool in_place = is_same && idf_state.config.release >= BATON_IDF_V6_0;
+        copy = in_place ? choice.active : 1 - choice.active;
     }
+    struct baton_slot_record record = choice.records.copy[copy];
+    record.seq = seq;
+    record.state = idf_state.config.no_rollback ? BATON_STATE_UNDEFINED
+                                                : BATON_STATE_NEW;
+    record.crc = baton_slots_crc(seq);
     return write_record(choice.otadata, copy, &record);
 }
 

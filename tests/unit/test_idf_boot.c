@@ -172,11 +172,33 @@ static void test_no_otadata(void **state) {
     end();
 }
 
-static void test_sequence_used_up(void **state) {
+// The vendor's arithmetic at the end of the numbers, and at their beginning.
+static void test_sequence_ends(void **state) {
     (void)state;
     begin(0xFFFFFFFE, VALID, NONE, 0, B);
-    assert_int_equal(esp_ota_set_boot_partition(app(A)),
-            ESP_ERR_OTA_SELECT_INFO_INVALID);
+    assert_int_equal(esp_ota_set_boot_partition(app(A)), ESP_OK);
+    assert_record(1, 0xFFFFFFFF, NEW); // which nobody can use
+    assert_ptr_equal(esp_ota_get_boot_partition(), app(B));
+    end();
+    const struct baton_partition third = {.subtype = 0x12,
+            .addr = 0x60000,
+            .size_bytes = 0x10000,
+            .label = "third"};
+    begin(0, 0xFFFFFFFF, NONE, 0, A);
+    w.world.rows[w.world.row_count - 1].size_bytes = 0x10000;
+    idf_world_add_row(&w, &third);
+    const struct world_image spec = {.fill = 3};
+    world_put_image(&w.world, 0x12, &spec);
+    idf_world_attach(&w);
+    // Of three slots, 0 is slot 0, and also the smallest number for slot 2.
+    assert_ptr_equal(esp_ota_get_boot_partition(), app(A));
+    assert_int_equal(esp_ota_set_boot_partition(app(0x12)), ESP_OK);
+    assert_int_equal(idf_world_record(&w, 1).seq, 0);
+    assert_ptr_equal(esp_ota_get_boot_partition(), app(A));
+    // No number is left for it: the chip would count for ever.
+    world_put_record(&w.world, 0, 0xFFFFFFFE, VALID, false);
+    idf_world_log(&w);
+    EXPECT_FATAL(&w, esp_ota_set_boot_partition(app(A)));
     assert_log("");
     end();
 }
@@ -629,7 +651,7 @@ int main(void) {
             cmocka_unit_test(test_set_boot_keeps_the_label),
             cmocka_unit_test(test_set_boot_without_rollback),
             cmocka_unit_test(test_no_otadata),
-            cmocka_unit_test(test_sequence_used_up),
+            cmocka_unit_test(test_sequence_ends),
             cmocka_unit_test(test_running_is_found_by_address),
             cmocka_unit_test(test_next_goes_round),
             cmocka_unit_test(test_gap_in_the_slots),
