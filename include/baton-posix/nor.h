@@ -82,7 +82,7 @@ struct baton_nor_state {
     uint32_t last_cut_addr;
     uint32_t last_cut_bytes; // of the operation
     uint32_t last_cut_torn;  // bytes of it that happened, mode TORN
-    uint32_t reserved;
+    uint32_t cut_index; // as planned, a part of the seed
     uint64_t last_cut_number;
     struct baton_nor_weak weak[BATON_NOR_WEAK_MAX];
 };

@@ -166,12 +166,12 @@ static struct baton_nor_weak *find_free(struct baton_nor *self) {
     return NULL;
 }
 
-static void add_weak(struct baton_nor *self, uint32_t addr, uint32_t len) {
+static void add_weak(
+        struct baton_nor *self, uint32_t addr, uint32_t len, uint64_t seed) {
     struct baton_nor_weak fresh = {
             .addr = addr,
             .len_bytes = len,
-            .seed = (uint32_t)mix(
-                    self->state->seed, self->state->stats.operations),
+            .seed = (uint32_t)seed,
             .base = addr,
             .granule = min_u32(len, WEAK_GRANULE_BYTES),
     };
@@ -225,8 +225,14 @@ static void perform(
     heal(self, o->addr, len);
 }
 
+// The same plan at the same place leaves the same, whatever came before.
+static uint64_t cut_seed(
+        const struct baton_nor *self, const struct operation *o) {
+    return mix(mix(self->state->seed, self->state->cut_index), o->addr);
+}
+
 static void scramble(struct baton_nor *self, const struct operation *o) {
-    uint64_t seed = mix(self->state->seed, self->state->stats.operations);
+    uint64_t seed = cut_seed(self, o);
     for (uint32_t i = 0; i < o->len; i++) {
         uint8_t rubbish = (uint8_t)(mix(seed, i / 8) >> (i % 8 * 8));
         uint8_t *byte = &self->bytes[o->addr + i];
@@ -245,8 +251,7 @@ static uint32_t torn_len(
     if (o->len < 2) {
         return 0;
     }
-    uint64_t r = mix(self->state->seed, self->state->stats.operations);
-    return 1u + (uint32_t)(r % (o->len - 1u));
+    return 1u + (uint32_t)(cut_seed(self, o) % (o->len - 1u));
 }
 
 static void count_operation(struct baton_nor *self, const struct operation *o) {
@@ -287,7 +292,7 @@ static void cut_power(struct baton_nor *self, const struct operation *o) {
         perform(self, o, o->len);
     } else if (mode == BATON_NOR_CUT_WEAK) {
         perform(self, o, o->len);
-        add_weak(self, o->addr, o->len);
+        add_weak(self, o->addr, o->len, cut_seed(self, o));
     }
     state->cuts++;
     state->powered = 0;
@@ -442,6 +447,7 @@ void baton_nor_plan_cut(struct baton_nor *self, uint64_t at,
     bool none = at == 0 || mode == BATON_NOR_CUT_NONE;
     self->state->cut_mode = (uint32_t)mode;
     self->state->cut_torn = torn_bytes;
+    self->state->cut_index = (uint32_t)at;
     self->state->cut_at = none ? 0 : self->state->stats.operations + at;
 }
 

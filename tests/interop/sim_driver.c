@@ -7,10 +7,13 @@
 //
 //   show                 prints what a firmware can see of the board
 //   erase ADDR LEN       program ADDR LEN BYTE
+//   differs ADDR LEN BYTE  prints how many bytes are not that
 //   switch SLOT STATE    writes otadata; confirm: the running slot is VALID
 //   rtc TEXT             keeps a word in RTC memory
 //   reset CAUSE          watchdog is 3, machine.reset() is 2
 //   sleep US   soft   exit STATUS   signal NUMBER   hang   stubborn
+//   orphan               kills the supervisor and goes on
+#define _POSIX_C_SOURCE 200809L
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,14 +29,8 @@ static struct baton_board board;
 static void check(const char *step, int err) {
     if (err) {
         printf("%s failed: %s\n", step, baton_error_name(err));
-        fflush(stdout);
         _exit(BATON_EXIT_SCRIPT_ERROR);
     }
-}
-
-static void leave(int status) {
-    fflush(stdout);
-    _exit(status);
 }
 
 // otadata of the built-in layouts.
@@ -74,6 +71,17 @@ static void program(uint32_t addr, uint32_t len, uint8_t byte) {
     check("program", flash->program(flash->context, addr, data, len));
 }
 
+static void count_differing(uint32_t addr, uint32_t len, uint8_t byte) {
+    static uint8_t data[BATON_BLOCK_BYTES];
+    const struct baton_flash *flash = &board.nor.flash;
+    check("read", flash->read(flash->context, addr, data, len));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < len; i++) {
+        count += data[i] != byte;
+    }
+    printf("0x%x: %u of %u differ\n", addr, count, len);
+}
+
 static void do_flash_step(const char *step) {
     const struct baton_flash *flash = &board.nor.flash;
     uint32_t a = number();
@@ -82,6 +90,8 @@ static void do_flash_step(const char *step) {
         check(step, flash->erase(flash->context, a, b));
     } else if (strcmp(step, "program") == 0) {
         program(a, b, (uint8_t)number());
+    } else if (strcmp(step, "differs") == 0) {
+        count_differing(a, b, (uint8_t)number());
     } else {
         check(step, baton_slots_switch(flash, otadata_addr(), 2, a, b,
                             BATON_SLOTS_OTHER_COPY));
@@ -101,8 +111,7 @@ static void hang(bool is_stubborn) {
         signal(SIGINT, SIG_IGN);
         signal(SIGTERM, SIG_IGN);
     }
-    printf("hanging\n");
-    fflush(stdout);
+    printf("hanging as %d\n", (int)getpid());
     for (;;) {
         pause();
     }
@@ -119,16 +128,17 @@ static void do_step(const char *step) {
         memcpy(board.state->rtc, text, strlen(text));
     } else if (strcmp(step, "reset") == 0) {
         board.state->reset_cause = number();
-        leave(BATON_EXIT_RESET);
+        _exit(BATON_EXIT_RESET);
     } else if (strcmp(step, "sleep") == 0) {
         board.state->sleep_us = number();
-        leave(BATON_EXIT_DEEP_SLEEP);
+        _exit(BATON_EXIT_DEEP_SLEEP);
+    } else if (strcmp(step, "orphan") == 0) {
+        kill(getppid(), SIGKILL);
     } else if (strcmp(step, "soft") == 0) {
-        leave(BATON_EXIT_SOFT_RESET);
+        _exit(BATON_EXIT_SOFT_RESET);
     } else if (strcmp(step, "exit") == 0) {
-        leave((int)number());
+        _exit((int)number());
     } else if (strcmp(step, "signal") == 0) {
-        fflush(stdout);
         raise((int)number());
     } else if (strcmp(step, "hang") == 0 || strcmp(step, "stubborn") == 0) {
         hang(strcmp(step, "stubborn") == 0);
@@ -167,7 +177,9 @@ static void read_line(unsigned index, char *line, int size) {
 }
 
 int main(void) {
-    char line[1024];
+    static char line[16384];
+    // A power cut or a kill must not take back what was printed before it.
+    setvbuf(stdout, NULL, _IONBF, 0);
     const char *directory = getenv("BATON_FS");
     if (directory == NULL || chdir(directory) != 0) {
         check("BATON_FS", BATON_ERR_NOENT);
@@ -178,6 +190,5 @@ int main(void) {
             step = strtok(NULL, " \n")) {
         do_step(step);
     }
-    fflush(stdout);
     return BATON_EXIT_SCRIPTS_DONE;
 }
