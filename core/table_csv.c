@@ -310,10 +310,10 @@ static int place(struct reader *self, struct draft *draft) {
     if (is_placed && draft->size < 0) {
         draft->size = -draft->size - draft->addr;
     }
+    bool has_bad_addr = draft->addr < 0 || draft->addr > UINT32_MAX;
     if (is_placed && draft->addr < self->last_end) {
         err = BATON_ERR_TABLE_OVERLAP;
-    } else if (draft->addr < 0 || draft->addr > UINT32_MAX || draft->size < 0
-               || draft->size > UINT32_MAX) {
+    } else if (has_bad_addr || draft->size < 0 || draft->size > UINT32_MAX) {
         err = BATON_ERR_CSV_RANGE;
     }
     row->addr = (uint32_t)draft->addr;
@@ -322,6 +322,9 @@ static int place(struct reader *self, struct draft *draft) {
         int other_row = err == BATON_ERR_TABLE_OVERLAP ? self->last_row : -1;
         baton_table_fault_set(self->fault, self->row, other_row, row->label,
                 strlen(row->label));
+        if (self->fault != NULL && err == BATON_ERR_CSV_RANGE) {
+            self->fault->field = has_bad_addr ? OFFSET : SIZE;
+        }
         return err;
     }
     if (is_placed) {
