@@ -51,8 +51,8 @@ static bool is_date(const struct baton_names *self, size_t at) {
             return false;
         }
     }
-    bool is_end = at + DATE_BYTES == self->fill;
-    return is_end || !is_digit(self->line[at + DATE_BYTES]);
+    bool is_last = at + DATE_BYTES == self->fill;
+    return is_last ? self->is_end : !is_digit(self->line[at + DATE_BYTES]);
 }
 
 static bool copy(const struct baton_names *self, struct piece piece, char *out,
@@ -117,7 +117,8 @@ static void take_version(struct baton_names *self, size_t at) {
         self->version_rank = rank;
     }
     size_t after = at + 4 + DATE_BYTES;
-    if (is_version && system != NULL && starts(self, after, "; ")) {
+    if (is_version && system != NULL && self->is_end
+            && starts(self, after, "; ")) {
         take_board(self, after + 2, RANK_BANNER);
     }
 }
@@ -143,6 +144,7 @@ static void take_platform(struct baton_names *self, size_t at) {
 }
 
 static void read_line(struct baton_names *self, bool is_end) {
+    self->is_end = is_end;
     for (size_t i = 0; i + 4 < self->fill; i++) {
         if (self->line[i] == ' ' && starts(self, i, " on ")
                 && is_date(self, i + 4)) {

@@ -37,6 +37,7 @@ struct baton_names {
     uint8_t board_rank;
     uint16_t fill;
     bool is_cut; // the line began before what is in the buffer
+    bool is_end; // and ends with it
     char line[BATON_NAMES_LINE_BYTES];
 };
 
