@@ -23,5 +23,5 @@ CFLAGS_USERMOD += -I$(USERMOD_DIR)/.. -I$(BATON_ROOT)/include \
 	-I$(BATON_ROOT)/include/baton-idf
 LDFLAGS_USERMOD += \
 	-Wl,--wrap=mp_hal_stdin_rx_chr,--wrap=mp_hal_set_interrupt_char \
-	-Wl,--wrap=mp_thread_create
+	-Wl,--wrap=mp_thread_create,--wrap=mp_thread_finish
 endif

@@ -35,5 +35,8 @@ $(BUILD)/main.o: CFLAGS += -Dmain=baton_unused_unix_main
 $(BUILD)/extmod/modos.o $(BUILD)/extmod/modvfs.o: \
 	CFLAGS += -DBATON_HIDE_VFS_POSIX
 
+# The names and numbers that scripts know are those of the chip's C library.
+$(BUILD)/py/moderrno.o: CFLAGS += -DBATON_CHIP_ERRNO
+
 LIB += $(BATON_LIB)
 $(BUILD)/$(PROG): $(BATON_LIB)

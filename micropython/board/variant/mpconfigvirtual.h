@@ -54,3 +54,22 @@
 // The chip's clock counts from 2000.
 uint64_t baton_clock_ns(void);
 #define mp_hal_time_ns baton_clock_ns
+
+// The numbers of the chip's C library, where the module errno is made.
+#ifdef BATON_CHIP_ERRNO
+#include <errno.h>
+#undef EADDRINUSE
+#define EADDRINUSE 112
+#undef ECONNABORTED
+#define ECONNABORTED 113
+#undef ETIMEDOUT
+#define ETIMEDOUT 116
+#undef EHOSTUNREACH
+#define EHOSTUNREACH 118
+#undef EINPROGRESS
+#define EINPROGRESS 119
+#undef EALREADY
+#define EALREADY 120
+#undef ENOTCONN
+#define ENOTCONN 128
+#endif
