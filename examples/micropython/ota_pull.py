@@ -22,7 +22,6 @@ URL = "http://192.168.4.2:8000/firmware.app-bin"
 WIFI_TIMEOUT_S = 20
 
 SECTOR = 4096
-BUILD = slice(0xB0, 0xD0)  # SHA-256 of the ELF, in the image's descriptor
 
 
 def connect():
@@ -46,6 +45,12 @@ def first_sector(part):
     buf = bytearray(SECTOR)
     part.readblocks(0, buf)
     return buf
+
+
+def build_of(head):
+    # The first sector holds the image's descriptor: version, build time and
+    # the SHA-256 of the ELF, so it tells one build from every other.
+    return uhashlib.sha256(head).digest()
 
 
 def confirm(running):
@@ -133,17 +138,17 @@ def count_down(seconds=3):
 
 def pull(running, source, total):
     head = source.read(min(SECTOR, total))
-    if bytes(head[BUILD]) == bytes(first_sector(running)[BUILD]):
+    build = build_of(head)
+    if build == build_of(first_sector(running)):
         print("up to date: the server has what runs")
         return False
     part = running.get_next_update()
-    if len(head) < 288 or head[0] != 0xE9 or head[32:36] != b"\x32\x54\xcd\xab":
+    if len(head) < SECTOR or head[0] != 0xE9 or head[32:36] != b"\x32\x54\xcd\xab":
         raise OSError("not an application image; use the .app-bin")
     if head[12:14] != first_sector(running)[12:14]:
         raise OSError("this image is for another chip")
     if total > part.info()[3]:
         raise OSError("%d bytes do not fit into %s" % (total, name(part)))
-    build = bytes(head[BUILD])
     if tried_before(build):
         print("the server's build was tried and rolled back: not again")
         return False
