@@ -203,7 +203,12 @@ static void sleep_deeply(struct sim *self) {
     state->reset_cause = BATON_RESET_DEEP_SLEEP;
 }
 
-static void note_crash(struct sim *self) {
+// A crash is never hidden.
+static void note_crash(
+        struct sim *self, const char *how, int number, const char *name) {
+    FILE *out = self->options.is_quiet ? stderr : stdout;
+    fprintf(out, "\nthe firmware crashed: %s %d%s%s%s\n", how, number,
+            name[0] != '\0' ? " (" : "", name, name[0] != '\0' ? ")" : "");
     self->crashes++;
     self->board.state->reset_cause = BATON_RESET_HARD;
 }
@@ -231,8 +236,7 @@ static void handle_status(struct sim *self, int status, bool *is_soft) {
     case BATON_EXIT_RESET:
         return; // the interpreter has set the cause
     default:
-        say(self, "\nthe firmware crashed: it ended with status %d", status);
-        note_crash(self);
+        note_crash(self, "it ended with status", status, "");
     }
 }
 
@@ -259,9 +263,7 @@ static void handle_child(
     if (self->board.state->nor.powered == 0) {
         restore_power(self);
     } else if (child.kind == SIM_CHILD_KILLED) {
-        say(self, "\nthe firmware crashed: signal %d (%s)", child.value,
-                strsignal(child.value));
-        note_crash(self);
+        note_crash(self, "signal", child.value, strsignal(child.value));
     } else {
         handle_status(self, child.value, is_soft);
     }
