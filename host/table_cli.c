@@ -90,7 +90,7 @@ static bool parse_offset(struct table_cli *self) {
     return ok;
 }
 
-bool table_cli_option(struct table_cli *self, int c, int argc, char **argv) {
+static bool take_option(struct table_cli *self, int c, int argc, char **argv) {
     struct baton_table_options *options = &self->options;
     switch (c) {
     case TABLE_OPTION_FLASH_SIZE:
@@ -121,10 +121,17 @@ bool table_cli_option(struct table_cli *self, int c, int argc, char **argv) {
     case 'q':
         self->is_quiet = true;
         return true;
-    default:
-        fprintf(stderr, "  next: %s --help\n", self->command);
+    default: // getopt_long has said what is wrong
         return false;
     }
+}
+
+bool table_cli_option(struct table_cli *self, int c, int argc, char **argv) {
+    bool ok = take_option(self, c, argc, argv);
+    if (!ok) {
+        fprintf(stderr, "  next: %s --help\n", self->command);
+    }
+    return ok;
 }
 
 bool table_cli_check_options(const struct table_cli *self) {
