@@ -323,15 +323,12 @@ static void run_to_the_end(struct sim *self) {
 }
 
 static int run(struct sim *self) {
-    char interpreter[PATH_MAX];
-    char flash_path[PATH_MAX];
-    char fs_path[PATH_MAX];
     struct sim_options *o = &self->options;
     if (baton_crypto_psa() == NULL) {
         return cli_refuse(COMMAND, NULL, BATON_ERR_CRYPTO);
     }
     if (o->interpreter == NULL) {
-        o->interpreter = find_interpreter(interpreter);
+        o->interpreter = find_interpreter(self->interpreter);
     }
     if (o->interpreter == NULL) {
         fprintf(stderr, COMMAND ": the virtual board's MicroPython is missing\n"
@@ -340,8 +337,8 @@ static int run(struct sim *self) {
         self->end = SIM_END_NO_INTERPRETER;
         return sim_exit_code(self);
     }
-    o->flash_path = absolute(o->flash_path, flash_path);
-    o->fs_path = absolute(o->fs_path, fs_path);
+    o->flash_path = absolute(o->flash_path, self->flash_path);
+    o->fs_path = absolute(o->fs_path, self->fs_path);
     if (!open_board(self)) {
         return CLI_REFUSED;
     }

@@ -9,6 +9,7 @@
 #ifndef BATON_HOST_SIM_H
 #define BATON_HOST_SIM_H
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -65,6 +66,9 @@ struct sim_options {
 
 struct sim {
     struct sim_options options;
+    char flash_path[PATH_MAX]; // what options point at once they are absolute
+    char fs_path[PATH_MAX];
+    char interpreter[PATH_MAX];
     struct baton_board board;
     bool has_repl;
     uint64_t deadline_ms; // monotonic; 0: none

@@ -201,7 +201,7 @@ static bool parse_endpoint(
     if (end == colon + 1 || *end != '\0' || number == 0 || number > 65535) {
         return false;
     }
-    strcpy(host, copy);
+    memcpy(host, copy, (size_t)(colon - copy) + 1);
     *port = (uint16_t)number;
     return true;
 }

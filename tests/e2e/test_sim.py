@@ -89,7 +89,7 @@ def running(console):
 def test_every_reset_has_its_cause(device):
     console, report = device.run(
         "show reset 2", "show reset 3", "show sleep 1000000", "show soft",
-        "show signal 11", "show exit 1", "show reset 6", "show exit 0",
+        "show signal 9", "show exit 1", "show reset 6", "show exit 0",
     )
     assert causes(console) == [1, 2, 3, 4, 5, 2, 2, 6]
     assert report["boots"] == 7 and report["starts"] == 8
@@ -98,7 +98,7 @@ def test_every_reset_has_its_cause(device):
     for text in ("rst:0x1 (POWERON_RESET)", "rst:0xc (SW_CPU_RESET)",
                  "rst:0x8 (TG1WDT_SYS_RESET)", "rst:0x5 (DEEPSLEEP_RESET)",
                  "rst:0xf (RTCWDT_BROWN_OUT_RESET)", "deep sleep for 1.000 s",
-                 "signal 11", "status 1"):
+                 "signal 9", "status 1"):
         assert text in console, text
 
 
@@ -155,7 +155,7 @@ def test_trial_confirmed(device):
     assert get_records(device.path) == (record(1, VALID), record(2, VALID))
 
 
-@pytest.mark.parametrize("ending", ["reset 2", "reset 3", "signal 11"])
+@pytest.mark.parametrize("ending", ["reset 2", "reset 3", "signal 9"])
 def test_trial_not_confirmed_goes_back(device, ending):
     console, report = device.run("show switch 1 0 reset 2", f"show {ending}",
                                  "show exit 0")
@@ -209,7 +209,7 @@ def rtc(console):
 def test_rtc_memory_survives_all_but_power(device):
     console, _ = device.run(
         "rtc kept reset 2", "show reset 3", "show sleep 5", "show soft",
-        "show signal 6", "show erase 0x310000 4096", "show exit 0",
+        "show signal 9", "show erase 0x310000 4096", "show exit 0",
         args=["--cut-at", 3],  # 1 and 2 are the first otadata record
     )
     assert rtc(console) == ["kept"] * 5 + [""]
