@@ -39,6 +39,7 @@ TEST_SRC := $(sort $(wildcard tests/unit/test_*.c tests/contract/test_*.c))
 # Programs that an independent model in Python compares itself with.
 DRIVER_SRC := $(sort $(wildcard tests/interop/*_driver.c))
 TEST_LIB_SRC := $(sort $(wildcard tests/lib/*.c))
+POWERCUT_SRC := $(sort $(wildcard tests/powercut/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 objects = $(1:%.c=$(BUILD)/obj/%.o)
@@ -88,6 +89,11 @@ micropython: $(BUILD)/libbaton.a ## Build the virtual ESP32's interpreter
 	@+BUILD=$(BUILD) SAN=$(SAN) V=$(V) scripts/micropython board
 $(BUILD)/micropython/micropython: micropython ;
 
+$(BUILD)/powercut: $(call objects,$(POWERCUT_SRC)) $(BUILD)/libtest.a \
+		$(BUILD)/libbaton.a
+	$(call say,LD,$@)
+	$(call link,$(PSA_LIBS) -lcrypto)
+
 # Corpus replay: any compiler, no fuzzer runtime.
 $(BUILD)/fuzz-replay/%: $(BUILD)/obj/tests/fuzz/%.o \
 		$(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libtest.a \
@@ -110,7 +116,7 @@ test: ## Install what is missing, build, run every test
 	$(SUBMAKE) all test-build
 	@scripts/run-tests
 
-test-build: $(TEST_BIN) $(DRIVER_BIN) $(FUZZ_REPLAY)
+test-build: $(TEST_BIN) $(DRIVER_BIN) $(FUZZ_REPLAY) $(BUILD)/powercut
 
 test-c: ## Build and run only the C tests and the fuzz corpus (SAN=1: sanitized)
 	$(SUBMAKE) test-build
@@ -128,6 +134,12 @@ fuzz: ## Fuzz the parsers (FUZZ=image: one; FUZZ_RUNS=10000000: how long)
 	@scripts/setup fuzz
 	$(SUBMAKE) FUZZER=1 fuzz-build
 	@scripts/fuzz $(FUZZ)
+
+.PHONY: powercut
+powercut: ## Cut the power at every flash operation, twice (ID=case: replay one)
+	@scripts/setup test
+	$(SUBMAKE) $(BUILD)/powercut
+	@scripts/powercut $(ID)
 
 fuzz-build: $(FUZZ_BIN)
 

@@ -186,11 +186,17 @@ int baton_slots_set_state(const struct baton_flash *flash,
     return baton_slots_store(flash, otadata_addr, copy, &slots.copy[copy]);
 }
 
+// Nothing to confirm: confirmed, or written without rollback in use.
+static bool is_settled(uint32_t state) {
+    return state == BATON_STATE_VALID || state == BATON_STATE_UNDEFINED;
+}
+
 // Loads the records and finds the copy in force, which must be the running
 // slot's.
 static int load_running(const struct baton_flash *flash, uint32_t otadata_addr,
         uint32_t count, uint32_t running, struct baton_slots *slots,
         int *active) {
+    *active = 0;
     int err = baton_slots_load(flash, otadata_addr, slots);
     if (err != 0) {
         return err;
@@ -201,6 +207,29 @@ static int load_running(const struct baton_flash *flash, uint32_t otadata_addr,
     }
     bool is_running = baton_slots_slot(&slots->copy[*active], count) == running;
     return is_running ? 0 : BATON_ERR_NOT_RUNNING;
+}
+
+int baton_slots_settle(const struct baton_flash *flash, uint32_t otadata_addr,
+        uint32_t count, uint32_t running) {
+    struct baton_slots slots;
+    int active;
+    int err =
+            load_running(flash, otadata_addr, count, running, &slots, &active);
+    if (err == BATON_ERR_NO_CHOICE) {
+        return 0;
+    }
+    if (err != 0 && err != BATON_ERR_NOT_RUNNING) {
+        return err;
+    }
+    uint32_t state = slots.copy[active].state;
+    if (err == BATON_ERR_NOT_RUNNING) {
+        slots.copy[active].state = BATON_STATE_INVALID;
+    } else if (state > BATON_STATE_ABORTED && !is_settled(state)) {
+        slots.copy[active].state = BATON_STATE_PENDING;
+    } else {
+        return 0;
+    }
+    return baton_slots_store(flash, otadata_addr, active, &slots.copy[active]);
 }
 
 // PENDING_VERIFY becomes NEW: all bits of the state cleared, no erase, so a cut
@@ -232,7 +261,14 @@ static int confirm_by_other(const struct baton_flash *flash,
             .state = BATON_STATE_VALID,
             .crc = baton_slots_crc(seq)};
     memset(record.label, 0xFF, sizeof(record.label));
-    return baton_slots_store(flash, otadata_addr, 1 - active, &record);
+    err = baton_slots_store(flash, otadata_addr, 1 - active, &record);
+    if (err != 0) {
+        return err;
+    }
+    // The record that did the trial points at the same slot and would only be
+    // aborted at the next boot.
+    uint32_t addr = otadata_addr + (uint32_t)active * BATON_SECTOR_BYTES;
+    return flash->erase(flash->context, addr, BATON_SECTOR_BYTES);
 }
 
 int baton_slots_confirm(const struct baton_flash *flash, uint32_t otadata_addr,
@@ -241,7 +277,11 @@ int baton_slots_confirm(const struct baton_flash *flash, uint32_t otadata_addr,
     int active;
     int err =
             load_running(flash, otadata_addr, count, running, &slots, &active);
-    if (err != 0 || slots.copy[active].state == BATON_STATE_VALID) {
+    if (err == BATON_ERR_NO_CHOICE && !other_boots) {
+        return baton_slots_switch(flash, otadata_addr, count, running,
+                BATON_STATE_VALID, BATON_SLOTS_SAME_COPY);
+    }
+    if (err != 0 || is_settled(slots.copy[active].state)) {
         return err;
     }
     if (!other_boots) {

@@ -118,6 +118,21 @@ int baton_slots_switch(const struct baton_flash *flash, uint32_t otadata_addr,
 int baton_slots_set_state(const struct baton_flash *flash,
         uint32_t otadata_addr, int copy, uint32_t state);
 
+// Puts right at boot what a cut can have left in the records, before anything
+// else reads or writes them:
+// - a record in force that points at another slot than the one that runs was
+//   passed over by the bootloader (its image is bad), or has changed since it
+//   was read: it becomes INVALID;
+// - a state that is none of the known ones, on the running slot, would never be
+//   rolled back: it becomes PENDING_VERIFY, on trial.
+// Call it once, before any switch of this boot; a switch makes the first case
+// look the same.
+//
+// Flash        nothing where nothing is wrong, else as baton_slots_set_state
+// Returns      0, and those of baton_slots_load and baton_slots_store
+int baton_slots_settle(const struct baton_flash *flash, uint32_t otadata_addr,
+        uint32_t count, uint32_t running);
+
 // Confirms the slot that runs: it stays until an update or a rollback.
 //
 // The vendor's own call rewrites whichever record is in force, even when that
@@ -126,14 +141,17 @@ int baton_slots_set_state(const struct baton_flash *flash,
 // running      the slot that runs
 // other_boots  a boot without the record in force would find a good image by
 //              the other record, or factory
-// Flash        nothing when it is confirmed already. With other_boots as
+// Flash        nothing when it is VALID already, or undefined (no rollback in
+//              use). With other_boots as
 //              baton_slots_store on the record in force. Without, that record
 //              is made NEW again by clearing its one bit (not on flash that is
 //              programmed in units, which may be encrypted), then the other
-//              one is written, VALID, with the next sequence for this slot
+//              one is written, VALID, with the next sequence for this slot,
+//              and the first is erased
 // Power loss   with other_boots: confirmed, or the other image boots. Without:
 //              confirmed, or one more trial boot
-// Returns      0, BATON_ERR_NO_CHOICE (no record in force),
+// Returns      0, BATON_ERR_NO_CHOICE (no record in force while something else
+//              would boot; with nothing else, one is written),
 //              BATON_ERR_NOT_RUNNING, BATON_ERR_SLOT, and those of
 //              baton_slots_load and baton_slots_store
 int baton_slots_confirm(const struct baton_flash *flash, uint32_t otadata_addr,

@@ -1,0 +1,83 @@
+"""Breaks the code in ways a power cut punishes, and shows that the sweep sees it."""
+# SPDX-License-Identifier: MIT
+#
+# Each mutant is one replacement in a copy of the sources. A replacement whose
+# text is not there exactly once fails: then the mutant has to be written anew.
+import glob
+import os
+import shutil
+import subprocess
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+MUTANTS = {
+    # name: (file, what stands there, what replaces it)
+    "no-read-back": (
+        "core/update.c",
+        "    err = verify_image(self, limit);\n",
+        "    (void)verify_image;\n",
+    ),
+    "switch-before-verify": (
+        "tests/powercut/scenarios.c",
+        "    if (device_update(port, slot, order) == 0) {\n        device_switch(port, slot);\n    }\n",
+        "    device_switch(port, slot);\n    device_update(port, slot, order);\n",
+    ),
+    "erase-both-records": (
+        "core/slots.c",
+        "    int err = flash->erase(flash->context, addr, BATON_SECTOR_BYTES);\n",
+        "    int err = flash->erase(\n"
+        "            flash->context, otadata_addr, 2u * BATON_SECTOR_BYTES);\n",
+    ),
+    "record-before-erase": (
+        "core/slots.c",
+        "    int err = flash->erase(flash->context, addr, BATON_SECTOR_BYTES);\n",
+        "    int err = flash->program(flash->context, addr, raw, sizeof(raw));\n"
+        "    if (err == 0) {\n"
+        "        err = flash->erase(flash->context, addr, BATON_SECTOR_BYTES);\n"
+        "    }\n",
+    ),
+    "trust-a-record-without-its-end": (
+        "core/slots.c",
+        "    return !baton_slots_is_excluded(record)\n"
+        "           && record->crc == baton_slots_crc(record->seq);\n",
+        "    return !baton_slots_is_excluded(record);\n",
+    ),
+    "confirm-whatever-runs": (
+        "core/slots.c",
+        "    return is_running ? 0 : BATON_ERR_NOT_RUNNING;\n",
+        "    (void)is_running;\n    return 0;\n",
+    ),
+}
+
+
+def build(directory):
+    sources = []
+    for pattern in ("core/*.c", "port/posix/nor.c", "port/posix/crypto.c",
+                    "tests/lib/world.c", "tests/powercut/*.c"):
+        sources += sorted(glob.glob(os.path.join(directory, pattern)))
+    program = os.path.join(directory, "powercut")
+    subprocess.run(
+        ["gcc", "-std=c11", "-O1", "-Iinclude", "-w", *sources, "-lmbedcrypto", "-lcrypto", "-o", program],
+        cwd=directory, check=True, timeout=300)
+    return program
+
+
+def mutate(directory, name):
+    file, old, new = MUTANTS[name]
+    path = os.path.join(directory, file)
+    with open(path) as source:
+        text = source.read()
+    assert text.count(old) == 1, f"{name}: its text is {text.count(old)} times in {file}"
+    with open(path, "w") as source:
+        source.write(text.replace(old, new))
+
+
+def run_mutant(name, work):
+    """The sweep's result on a copy of the sources with this mutation."""
+    directory = os.path.join(work, name)
+    for folder in ("core", "include", "port/posix", "tests/lib", "tests/powercut"):
+        shutil.copytree(os.path.join(ROOT, folder), os.path.join(directory, folder))
+    mutate(directory, name)
+    return subprocess.run(
+        [build(directory), "--first-fault", "--stride", "40"],
+        capture_output=True, text=True, timeout=600, check=False)
