@@ -26,6 +26,8 @@
 #define MICROPY_PY_SYS_EXC_INFO (0)
 #undef MICROPY_PY_SYS_EXECUTABLE
 #define MICROPY_PY_SYS_EXECUTABLE (0)
+// What libbaton.a prints takes the C library's formats.
+#define MICROPY_USE_INTERNAL_PRINTF (0)
 #define MICROPY_SCHEDULER_DEPTH   (8)
 #define MICROPY_PY_OS_UNAME       (0) // added at run time, modos.c
 
