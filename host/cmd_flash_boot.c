@@ -180,7 +180,9 @@ static int decide(struct boot *self) {
 }
 
 static int run(struct boot *self) {
-    if (!flash_file_open(&self->file, COMMAND, self->path, self->commits)) {
+    if ((self->commits && flash_is_in_use(COMMAND, self->path))
+            || !flash_file_open(
+                    &self->file, COMMAND, self->path, self->commits)) {
         return CLI_REFUSED;
     }
     int err = decide(self);

@@ -383,7 +383,7 @@ static int make_flash(struct flash_make *self) {
         return cli_refuse(COMMAND, NULL, BATON_ERR_CRYPTO);
     }
     if (!load_table(self) || !choose_size(self) || !load_contents(self)
-            || !fill_flash(self)
+            || !fill_flash(self) || flash_is_in_use(COMMAND, self->out_path)
             || !cli_write_file(self->out_path, self->bytes, self->size_bytes)
             || !write_board(self)) {
         return CLI_REFUSED;

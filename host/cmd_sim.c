@@ -76,15 +76,10 @@ static bool refuse_flash(const char *path, int err) {
 
 // The chip of a board that was never used is the one its images are for.
 static void adopt_chip(struct sim *self) {
-    struct baton_table_options options = {.crypto = baton_crypto_psa()};
     struct baton_partition rows[BATON_TABLE_ROWS_MAX];
-    size_t count = 0;
-    if (baton_table_parse(self->board.flash_bytes + BATON_TABLE_ADDR,
-                BATON_TABLE_BYTES, &options, rows, BATON_TABLE_ROWS_MAX, &count,
-                NULL)
-            != 0) {
-        return;
-    }
+    size_t count;
+    (void)flash_load_table(self->board.flash_bytes,
+            self->board.nor.flash.size_bytes, rows, &count);
     uint16_t id = flash_file_find_chip(self->board.flash_bytes,
             self->board.nor.flash.size_bytes, rows, count);
     if (id != BATON_CHIP_ANY) {
@@ -138,10 +133,7 @@ static bool open_board(struct sim *self) {
         return refuse_flash(path, err);
     }
     if (flock(self->board.state_fd, LOCK_EX | LOCK_NB) != 0) {
-        fprintf(stderr,
-                COMMAND ": %s: another 'baton sim' runs on this flash\n"
-                        "  next: wait for it, or copy the file\n",
-                path);
+        (void)flash_is_in_use(COMMAND, path);
         baton_board_close(&self->board);
         return false;
     }

@@ -1,12 +1,14 @@
 // A flash file as the flash subcommands see it: bytes, board, table, images.
 // SPDX-License-Identifier: MIT
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "flash_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -92,6 +94,41 @@ static bool start_flash(
     return true;
 }
 
+int flash_load_table(uint8_t *bytes, uint32_t size_bytes,
+        struct baton_partition rows[BATON_TABLE_ROWS_MAX], size_t *count) {
+    struct baton_table_options options = {.crypto = baton_crypto_psa()};
+    struct baton_nor_state state = {.powered = 1};
+    struct baton_nor nor;
+    *count = 0;
+    int err = baton_nor_begin(&nor, bytes, size_bytes, 1, &state, NULL);
+    if (!err) {
+        err = baton_table_load(
+                &nor.flash, &options, rows, BATON_TABLE_ROWS_MAX, count);
+    }
+    if (err) {
+        *count = 0;
+    }
+    return err;
+}
+
+// The simulator holds a lock on the board file.
+bool flash_is_in_use(const char *command, const char *path) {
+    char board_path[PATH_MAX];
+    int n = snprintf(
+            board_path, sizeof(board_path), "%s" BATON_BOARD_SUFFIX, path);
+    int fd = n < PATH_MAX ? open(board_path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0) {
+        return false;
+    }
+    bool is_used = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    if (is_used) {
+        refuse(command, path, "a 'baton sim' runs on this flash",
+                "wait for it, or work on a copy");
+    }
+    return is_used;
+}
+
 uint16_t flash_file_find_chip(const uint8_t *bytes, size_t len,
         const struct baton_partition *rows, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -128,8 +165,7 @@ bool flash_file_open(struct flash_file *self, const char *command,
     self->path = path;
     self->open_board.flash_fd = -1;
     self->open_board.state_fd = -1;
-    const struct baton_crypto *crypto = baton_crypto_psa();
-    if (crypto == NULL) {
+    if (baton_crypto_psa() == NULL) {
         cli_refuse(command, path, BATON_ERR_CRYPTO);
         return false;
     }
@@ -138,12 +174,8 @@ bool flash_file_open(struct flash_file *self, const char *command,
         flash_file_close(self);
         return false;
     }
-    struct baton_table_options options = {.crypto = crypto};
-    self->table_err = baton_table_load(self->flash, &options, self->rows,
-            BATON_TABLE_ROWS_MAX, &self->row_count);
-    if (self->table_err) {
-        self->row_count = 0;
-    }
+    self->table_err = flash_load_table(
+            self->bytes, self->size_bytes, self->rows, &self->row_count);
     find_chip(self);
     return true;
 }

@@ -46,6 +46,14 @@ int flash_file_verify(struct flash_file *self, uint32_t addr,
 void flash_file_names(const uint8_t *bytes, size_t len,
         const struct baton_image_info *info, struct baton_names *out);
 
+// Reads the partition table out of the bytes of a flash, a multiple of 64 KiB;
+// no read is counted. Returns 0 or why there is none; then *count is 0.
+int flash_load_table(uint8_t *bytes, uint32_t size_bytes,
+        struct baton_partition rows[BATON_TABLE_ROWS_MAX], size_t *count);
+
+// True when a 'baton sim' runs on this flash file; says so.
+bool flash_is_in_use(const char *command, const char *path);
+
 // The chip of the first application image among the rows; BATON_CHIP_ANY.
 uint16_t flash_file_find_chip(const uint8_t *bytes, size_t len,
         const struct baton_partition *rows, size_t count);

@@ -3,7 +3,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include <string.h>
 
-#include "baton-posix/crypto.h"
 #include "flash_file.h"
 #include "sim.h"
 
@@ -31,15 +30,13 @@ int sim_exit_code(const struct sim *self) {
 // The record's state of the slot that ran, as the application would be told:
 // the first copy with a right CRC that points at it. NULL: no record does.
 static const char *slot_state(const struct sim *self) {
-    struct baton_table_options options = {.crypto = baton_crypto_psa()};
     struct baton_partition rows[BATON_TABLE_ROWS_MAX];
     struct baton_slots records;
     size_t row_count = 0;
     const struct baton_board_state *state = self->board.state;
-    const uint8_t *bytes = self->board.flash_bytes;
+    uint8_t *bytes = self->board.flash_bytes;
     if (state->running < 0
-            || baton_table_parse(bytes + BATON_TABLE_ADDR, BATON_TABLE_BYTES,
-                       &options, rows, BATON_TABLE_ROWS_MAX, &row_count, NULL)
+            || flash_load_table(bytes, state->flash_bytes, rows, &row_count)
                        != 0) {
         return NULL;
     }

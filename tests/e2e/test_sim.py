@@ -573,8 +573,13 @@ def test_one_flash_runs_once(device, started):
     device.steps("hang")
     process = started()
     interpreter_pid(process)
-    done = device.baton(*device.args(), code=1)
-    assert "another 'baton sim'" in done.stderr
+    before = device.path.read_bytes()
+    for args in (device.args(), ["flash", "boot", device.path, "--commit"],
+                 ["flash", "make", "--layout", LAYOUT, "-o", device.path]):
+        done = device.baton(*args, code=1)
+        assert "a 'baton sim' runs on this flash" in done.stderr
+    assert device.path.read_bytes() == before
+    assert device.info()["board"]["boots"] == 1  # looking is always allowed
     process.kill()
     process.wait()
     device.run("exit 0")
