@@ -239,6 +239,126 @@ static void test_set_state(void **state) {
     world_end(&world);
 }
 
+struct confirm_case {
+    const char *what;
+    uint32_t seqs[2]; // 0: no record
+    uint32_t states[2];
+    uint32_t running;
+    bool other_boots;
+    int err;
+    int copy; // that must say VALID for the running slot; -1: nothing written
+};
+
+// Copy 0 points at slot 0 with odd sequences, copy 1 at slot 1 with even ones.
+static const struct confirm_case confirms[] = {
+        {"a trial, the old image is there", {1, 2},
+                {BATON_STATE_VALID, BATON_STATE_PENDING}, 1, true, 0, 1},
+        {"a trial, nothing else boots", {1, 2},
+                {BATON_STATE_VALID, BATON_STATE_PENDING}, 1, false, 0, 0},
+        {"confirmed already", {1, 2}, {BATON_STATE_VALID, BATON_STATE_VALID}, 1,
+                true, 0, -1},
+        {"no rollback in use", {1, 2},
+                {BATON_STATE_UNDEFINED, BATON_STATE_UNDEFINED}, 1, true, 0, -1},
+        {"the chosen slot did not boot", {1, 2},
+                {BATON_STATE_VALID, BATON_STATE_PENDING}, 0, true,
+                BATON_ERR_NOT_RUNNING, -1},
+        {"no record", {0, 0}, {0, 0}, 0, true, BATON_ERR_NO_CHOICE, -1},
+        {"no record, nothing else boots", {0, 0}, {0, 0}, 1, false, 0, 0},
+};
+
+static void run_confirm(const struct confirm_case *c) {
+    struct world world;
+    world_begin(&world, WORLD_A_B, 0x10000, 1);
+    for (int copy = 0; copy < 2; copy++) {
+        if (c->seqs[copy] != 0) {
+            world_put_record(
+                    &world, copy, c->seqs[copy], c->states[copy], false);
+        }
+    }
+    int err = baton_slots_confirm(&world.nor.flash, WORLD_OTADATA_ADDR, 2,
+            c->running, c->other_boots);
+    struct baton_slots slots;
+    baton_slots_load(&world.nor.flash, WORLD_OTADATA_ADDR, &slots);
+    int active = baton_slots_active(&slots);
+    bool wrote = world.state.stats.operations != 0;
+    bool is_right = err == c->err && wrote == (c->copy >= 0);
+    if (is_right && wrote) {
+        is_right = active == c->copy
+                   && slots.copy[active].state == BATON_STATE_VALID
+                   && baton_slots_slot(&slots.copy[active], 2) == c->running;
+    }
+    if (!is_right) {
+        fail_msg("%s: %s, copy %d in force", c->what, baton_error_name(err),
+                active);
+    }
+    world_end(&world);
+}
+
+static void test_confirm(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof(confirms) / sizeof(confirms[0]); i++) {
+        run_confirm(&confirms[i]);
+    }
+}
+
+static void test_reject(void **state) {
+    (void)state;
+    struct world world;
+    world_begin(&world, WORLD_A_B, 0x10000, 1);
+    world_put_record(&world, 0, 1, BATON_STATE_VALID, false);
+    world_put_record(&world, 1, 2, BATON_STATE_VALID, false);
+    assert_int_equal(
+            baton_slots_reject(&world.nor.flash, WORLD_OTADATA_ADDR, 2, 0),
+            BATON_ERR_NOT_RUNNING);
+    assert_int_equal(world.state.stats.operations, 0);
+    assert_int_equal(
+            baton_slots_reject(&world.nor.flash, WORLD_OTADATA_ADDR, 2, 1), 0);
+    struct baton_slots slots;
+    baton_slots_load(&world.nor.flash, WORLD_OTADATA_ADDR, &slots);
+    assert_int_equal(baton_slots_active(&slots), 0);
+    assert_int_equal(slots.copy[1].state, BATON_STATE_INVALID);
+    world_end(&world);
+}
+
+static uint32_t settle(uint32_t status, uint32_t running, bool *wrote) {
+    struct world world;
+    world_begin(&world, WORLD_A_B, 0x10000, 1);
+    world_put_record(&world, 0, 1, BATON_STATE_VALID, false);
+    world_put_record(&world, 1, 2, status, false);
+    assert_int_equal(baton_slots_settle(
+                             &world.nor.flash, WORLD_OTADATA_ADDR, 2, running),
+            0);
+    struct baton_slots slots;
+    baton_slots_load(&world.nor.flash, WORLD_OTADATA_ADDR, &slots);
+    *wrote = world.state.stats.operations != 0;
+    world_end(&world);
+    return slots.copy[1].state;
+}
+
+static void test_settle(void **state) {
+    (void)state;
+    bool wrote;
+    // What is in order stays: on its own slot any known state.
+    static const uint32_t known[] = {BATON_STATE_NEW, BATON_STATE_PENDING,
+            BATON_STATE_VALID, BATON_STATE_UNDEFINED};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        assert_int_equal(settle(known[i], 1, &wrote), known[i]);
+        assert_false(wrote);
+    }
+    // A given-up record is out of the choice: slot 0 runs and is in force.
+    assert_int_equal(
+            settle(BATON_STATE_ABORTED, 0, &wrote), BATON_STATE_ABORTED);
+    assert_false(wrote);
+    // A state nobody wrote goes on trial.
+    assert_int_equal(settle(5, 1, &wrote), BATON_STATE_PENDING);
+    assert_int_equal(settle(0xFFFFFFFE, 1, &wrote), BATON_STATE_PENDING);
+    // A record in force for a slot that did not boot is taken out.
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        assert_int_equal(settle(known[i], 0, &wrote), BATON_STATE_INVALID);
+    }
+    assert_int_equal(settle(7, 0, &wrote), BATON_STATE_INVALID);
+}
+
 static void test_state_names(void **state) {
     (void)state;
     assert_string_equal(baton_slots_state_name(0), "NEW");
@@ -258,6 +378,9 @@ int main(void) {
             cmocka_unit_test(test_switch_to_active_slot),
             cmocka_unit_test(test_switch_survives_cuts),
             cmocka_unit_test(test_set_state),
+            cmocka_unit_test(test_confirm),
+            cmocka_unit_test(test_reject),
+            cmocka_unit_test(test_settle),
             cmocka_unit_test(test_state_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
