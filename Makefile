@@ -113,7 +113,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libtest.a \
 .PHONY: test test-c test-build check size fuzz fuzz-build fuzz-replay
 test: ## Install what is missing, build, run every test
 	@scripts/setup test
-	$(SUBMAKE) all test-build
+	$(SUBMAKE) all micropython test-build
 	@scripts/run-tests
 
 test-build: $(TEST_BIN) $(DRIVER_BIN) $(FUZZ_REPLAY) $(BUILD)/powercut
@@ -150,7 +150,8 @@ fuzz-replay: ## Run the corpus, cut short and altered, without a fuzzer
 .PHONY: demo install clean distclean help
 demo: ## See a virtual ESP32 update itself (FIRMWARE=file: a real image)
 	@scripts/setup demo
-	@scripts/demo $(FIRMWARE)
+	$(SUBMAKE) all micropython
+	@scripts/demo $(if $(FIRMWARE),"$(FIRMWARE)")
 
 install: all ## Install the command (PREFIX, DESTDIR)
 	install -D -m 755 $(BUILD)/baton $(DESTDIR)$(PREFIX)/bin/baton
