@@ -153,8 +153,12 @@ demo: ## See a virtual ESP32 update itself (FIRMWARE=file: a real image)
 	$(SUBMAKE) all micropython
 	@scripts/demo $(if $(FIRMWARE),"$(FIRMWARE)")
 
-install: all ## Install the command (PREFIX, DESTDIR)
-	install -D -m 755 $(BUILD)/baton $(DESTDIR)$(PREFIX)/bin/baton
+INSTALL := install -D -m 755
+INTERPRETER := $(BUILD)/micropython/micropython
+install: all ## Install the command, and the interpreter if built (PREFIX, DESTDIR)
+	$(INSTALL) $(BUILD)/baton $(DESTDIR)$(PREFIX)/bin/baton
+	[ ! -x $(INTERPRETER) ] || $(INSTALL) $(INTERPRETER) \
+		$(DESTDIR)$(PREFIX)/lib/baton/micropython
 
 clean: ## Remove everything that was built
 	rm -rf build
