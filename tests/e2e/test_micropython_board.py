@@ -63,3 +63,202 @@ def test_script(board, script):
         "printed"))
     assert report["end"] == "scripts ended"
     assert report["crashes"] == 0
+
+
+def run_script(board, text, *args):
+    (board.fs / "main.py").write_text(text)
+    return board.run("--max-boots", 4, *args)
+
+
+TRY = """
+from esp32 import Partition
+def attempt(call, *args):
+    try:
+        print(call(*args))
+    except Exception as exc:
+        print(type(exc).__name__, exc.args)
+"""
+
+
+def use_table(board, csv, *images):
+    (board.folder / "table.csv").write_text(csv)
+    (board.folder / "table.bin").unlink(missing_ok=True)
+    done = board.call("table", "make", "table.csv", "-o", "table.bin")
+    assert done.returncode == 0, done.stderr
+    done = board.call("flash", "make", "--table", "table.bin", "--size", "4M",
+                      *images, "-o", "other.bin")
+    assert done.returncode == 0, done.stderr
+    (board.folder / "other.bin").replace(board.folder / "dev.bin")
+
+
+def test_single_application(board):
+    use_table(board, "nvs,data,nvs,0x9000,0x6000\n"
+              "factory,app,factory,0x10000,1M\n", "--factory", "v1.img")
+    console, _ = run_script(board, TRY + """
+part = Partition(Partition.RUNNING)
+attempt(part.info)
+attempt(part.get_next_update)
+attempt(part.set_boot)
+attempt(Partition.mark_app_valid_cancel_rollback)
+attempt(lambda: [p.info()[4:5] for p in Partition.find(Partition.TYPE_DATA)])
+""")
+    assert console.splitlines() == [
+        "(0, 0, 65536, 1048576, 'factory', False)",
+        "OSError (2,)",
+        "OSError (-261, 'ESP_ERR_NOT_FOUND')",
+        "OSError (-261, 'ESP_ERR_NOT_FOUND')",
+        "[('nvs',), ('vfs',)]",
+    ]
+
+
+FACTORY = ("nvs,data,nvs,0x9000,0x4000\notadata,data,ota,0xd000,0x2000\n"
+           "factory,app,factory,0x10000,1M\nota_0,app,ota_0,0x110000,1M\n"
+           "notes,data,undefined,0x210000,64K,readonly\n")
+
+
+def test_factory_application(board):
+    use_table(board, FACTORY, "--factory", "v1.img", "--ota_0", "v1.img")
+    console, _ = run_script(board, TRY + """
+part = Partition(Partition.RUNNING)
+attempt(lambda: part.info()[4])
+attempt(lambda: part.get_next_update().info()[4])
+attempt(Partition.mark_app_valid_cancel_rollback)
+attempt(Partition("notes").writeblocks, 0, bytes(4096))
+attempt(Partition("notes").writeblocks, 0, b"x", 0)
+attempt(Partition("ota_0").set_boot)
+attempt(lambda: Partition(Partition.BOOT).info()[4])
+attempt(part.set_boot)
+attempt(lambda: Partition(Partition.BOOT).info()[4])
+""")
+    assert console.splitlines() == [
+        "factory", "ota_0",
+        "OSError (1, 'ESP_FAIL')",
+        "OSError (-269, 'ESP_ERR_NOT_ALLOWED')",
+        "OSError (-269, 'ESP_ERR_NOT_ALLOWED')",
+        "None", "ota_0", "None", "factory",
+    ]
+
+
+@pytest.mark.parametrize("write", [
+    "Partition(Partition.RUNNING).writeblocks(0, bytes(4096))",
+    "Partition(Partition.RUNNING).ioctl(6, 0)",
+    "import esp; esp.flash_erase(16)",
+    "import esp; esp.flash_erase(8)",
+    "import esp; esp.flash_write(0x1000, b'x')",
+])
+def test_write_to_the_firmware_itself_panics(board, write):
+    before = (board.folder / "dev.bin").read_bytes()
+    console, report = run_script(
+        board, "import machine\nprint('cause', machine.reset_cause())\n"
+        "if machine.reset_cause() == 1:\n"
+        "    from esp32 import Partition; " + write + "\n")
+    assert "cause 1\n" in console and "cause 2\n" in console
+    assert "Rebooting..." in console
+    assert report["end"] == "scripts ended" and report["boots"] == 2
+    after = (board.folder / "dev.bin").read_bytes()
+    assert after[:0xd000] == before[:0xd000]
+    assert after[0xf000:] == before[0xf000:]
+
+
+WIFI = """
+import network, time
+wlan = network.WLAN()
+wlan.active(True)
+wlan.connect("home", "secret")
+seen = [wlan.status()]
+for _ in range(200):
+    if wlan.status() != seen[-1]:
+        seen.append(wlan.status())
+        break
+    time.sleep_ms(5)
+print(seen, wlan.isconnected(), len(wlan.scan()))
+"""
+
+
+@pytest.mark.parametrize("args, line", [
+    ((), "[1010] True 1"),
+    (("--wifi-delay", 100), "[1001, 1010] True 1"),
+    (("--wifi-delay", 100, "--wifi", "no-ap"), "[1001, 201] False 0"),
+    (("--wifi-delay", 100, "--wifi", "bad-key"), "[1001, 202] False 1"),
+])
+def test_wifi(board, args, line):
+    console, _ = run_script(board, WIFI, *args)
+    assert console == line + "\n"
+
+
+FETCH = """
+import network, requests, socket
+network.WLAN().active(True)
+network.WLAN().connect("home", "secret")
+r = requests.get("http://%s/hello.txt")
+print(r.status_code, r.text)
+try:
+    socket.socket().connect(("update.example", 81))
+except OSError as exc:
+    print(exc.errno)
+"""
+
+
+@pytest.mark.parametrize("address", ["192.168.4.2:8000", "update.example"])
+def test_map(board, http_server, tmp_path, address):
+    (tmp_path / "hello.txt").write_text("hello")
+    server = http_server(tmp_path)
+    there = f"127.0.0.1:{server.port}"
+    console, _ = run_script(
+        board, FETCH % address, "--map", "192.168.4.2:8000=" + there,
+        "--map", "update.example:80=" + there)
+    assert console == "200 hello\n111\n"
+
+
+def test_boot_py_that_fails_keeps_main_py_from_running(board):
+    (board.fs / "boot.py").write_text("print('boot')\n1 / 0\n")
+    console, report = run_script(board, "print('main')\n")
+    assert console.splitlines() == [
+        "boot", "Traceback (most recent call last):",
+        '  File "boot.py", line 2, in <module>',
+        "ZeroDivisionError: divide by zero"]
+    assert report["end"] == "a script ended in an exception"
+
+
+def test_boot_py_and_main_py_share_their_names(board):
+    (board.fs / "boot.py").write_text("answer = 42\n")
+    console, _ = run_script(board, "print(__name__, answer)\n")
+    assert console == "__main__ 42\n"
+
+
+def test_no_scripts(board):
+    console, report = board.run()
+    assert console == "" and report["end"] == "scripts ended"
+
+
+def test_timers_and_threads_go_on_after_the_scripts(board):
+    console, report = run_script(board, """
+import _thread, time
+from machine import Timer
+def work():
+    time.sleep_ms(50)
+    print("thread")
+    Timer(0).init(mode=Timer.ONE_SHOT, period=50, callback=lambda t: print("timer"))
+_thread.start_new_thread(work, ())
+print("main")
+""")
+    assert console == "main\nthread\ntimer\n"
+    assert report["end"] == "scripts ended"
+
+
+def test_heap_is_the_chips(board):
+    console, report = run_script(board, """
+import gc
+print(100000 < gc.mem_free() < 262144)
+bytearray(100000)
+bytearray(1500000)
+""")
+    assert console.startswith("True\nTraceback")
+    assert "MemoryError: memory allocation failed" in console
+    assert report["end"] == "a script ended in an exception"
+
+
+def test_interpreter_says_what_it_wants(micropython):
+    done = subprocess.run([micropython], capture_output=True, text=True,
+                          env={}, timeout=30)
+    assert done.returncode == 2 and "next: " in done.stderr

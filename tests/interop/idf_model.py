@@ -436,9 +436,8 @@ class Board:
         records, active = self.records(), self.active()
         if active < 0:
             copy, seq = 0, k + 1
-        elif self.slot_of(records[active]) == k:
-            seq = records[active].seq
-            copy = active if self.release >= V6_0 else 1 - active
+        elif self.release >= V6_0 and self.slot_of(records[active]) == k:
+            copy, seq = active, records[active].seq
         else:
             copy = 1 - active
             seq = (k + 1) % n
