@@ -283,6 +283,9 @@ static void log_statistics(const struct sim *self) {
 
 // True when the next start may begin.
 static bool may_go_on(struct sim *self, uint32_t cycles) {
+    if (self->end != SIM_END_NOT_YET) {
+        return false; // how it ended is known, also at the last boot
+    }
     int sig = sim_child_pending_signal(self);
     if (sig != 0) {
         self->end = SIM_END_INTERRUPTED;
