@@ -107,9 +107,9 @@ static void wait_for_work(void) {
     nlr_buf_t nlr;
     if (nlr_push(&nlr) == 0) {
         mp_hal_set_interrupt_char(CHAR_CTRL_C);
-        mp_handle_pending(true);
-        while (baton_work_is_pending()) {
-            mp_hal_delay_ms(10);
+        // In this order: what has rung last is still waiting to be run.
+        while (baton_work_is_pending() || mp_sched_num_pending() > 0) {
+            mp_hal_delay_ms(5);
         }
         nlr_pop();
     } else {
