@@ -94,6 +94,10 @@ $(BUILD)/powercut: $(call objects,$(POWERCUT_SRC)) $(BUILD)/libtest.a \
 	$(call say,LD,$@)
 	$(call link,$(PSA_LIBS) -lcrypto)
 
+$(BUILD)/examples/update: $(BUILD)/obj/examples/c/update.o $(BUILD)/libbaton.a
+	$(call say,LD,$@)
+	$(call link,$(PSA_LIBS))
+
 # Corpus replay: any compiler, no fuzzer runtime.
 $(BUILD)/fuzz-replay/%: $(BUILD)/obj/tests/fuzz/%.o \
 		$(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libtest.a \
