@@ -1,8 +1,10 @@
 // Building an application image from the parts of a program.
 // SPDX-License-Identifier: MIT
 //
-// Parts that touch form a run, and a run is a segment. A run that is mapped
-// from flash must lie in the image at the offset its address has in a page, so
+// Parts that touch form a run, and a run is a segment. Where that gives more
+// segments than an image can have, or two in one page, parts with a gap between
+// them are taken together and the gap is filled. A run that is mapped from
+// flash must lie in the image at the offset its address has in a page, so
 // something has to fill the way there: pieces of the runs for RAM, which may
 // lie anywhere, and zeros when those are used up.
 //
@@ -28,6 +30,10 @@
 #define MMU_PAGE_LOG2_MAX 16u
 #define MMU_PAGE_LOG2_MIN 13u
 
+// Alignment of sections leaves gaps up to here, thousands of them where every
+// function has a section of its own.
+#define GAP_MAX 64u
+
 static const uint8_t zeros[64];
 
 // Parts that follow one another without a gap.
@@ -48,6 +54,21 @@ static uint32_t align_up(uint32_t value) {
     return (value + 3) & ~3u;
 }
 
+// Whether a part belongs to the run that ends at `end`.
+static bool goes_on(const struct baton_image_builder *self, size_t part,
+        uint32_t end, bool mapped) {
+    uint32_t addr = self->spec->parts[part].load_addr;
+    if (is_mapped(self, part) != mapped) {
+        return false;
+    }
+    if (addr <= align_up(end)) {
+        return true;
+    }
+    bool shares_page =
+            mapped && addr >> self->page_log2 == (end - 1) >> self->page_log2;
+    return self->fills_gaps && (addr - end < GAP_MAX || shares_page);
+}
+
 static struct run get_run(
         const struct baton_image_builder *self, size_t first) {
     const struct baton_image_part *parts = self->spec->parts;
@@ -59,8 +80,7 @@ static struct run get_run(
     };
     uint32_t end = parts[first].load_addr + parts[first].len_bytes;
     while (run.next < self->spec->part_count
-            && is_mapped(self, run.next) == run.mapped
-            && parts[run.next].load_addr <= align_up(end)) {
+            && goes_on(self, run.next, end, run.mapped)) {
         end = parts[run.next].load_addr + parts[run.next].len_bytes;
         run.next++;
     }
@@ -108,7 +128,7 @@ static int write_header(struct baton_image_builder *self, uint8_t count) {
     const struct baton_image_header *header = &self->spec->header;
     uint8_t raw[BATON_IMAGE_HEADER_BYTES] = {BATON_IMAGE_MAGIC, count};
     raw[2] = header->spi_mode;
-    raw[3] = (uint8_t)((header->spi_size << 4) | (header->spi_speed & 0x0Fu));
+    raw[3] = (uint8_t)(header->spi_size << 4 | (header->spi_speed & 0x0F));
     put_u32(raw + 4, header->entry_addr);
     raw[8] = header->wp_pin;
     put_u16(raw + 12, header->chip_id);
@@ -426,6 +446,13 @@ static int prepare(struct baton_image_builder *self) {
                    : BATON_ERR_ELF_LAYOUT;
 }
 
+// Lays out without writing.
+static int plan(struct baton_image_builder *self, bool fills_gaps) {
+    self->fills_gaps = fills_gaps;
+    int err = prepare(self);
+    return err != 0 ? err : lay_out(self, true, 0);
+}
+
 int baton_image_build(struct baton_image_builder *self,
         const struct baton_image_spec *spec, baton_image_sink sink,
         void *context) {
@@ -439,9 +466,9 @@ int baton_image_build(struct baton_image_builder *self,
     if (baton_chip_name(spec->header.chip_id) == NULL) {
         return BATON_ERR_IMAGE_CHIP;
     }
-    int err = prepare(self);
-    if (err == 0) {
-        err = lay_out(self, true, 0);
+    int err = plan(self, false);
+    if (err != 0) {
+        err = plan(self, true);
     }
     if (err != 0) {
         return err;

@@ -18,9 +18,6 @@
 
 #define SECTION_FLAG_ALLOC 2u
 
-// Gaps between sections up to here are alignment, and taken along.
-#define JOIN_GAP_MAX 64u
-
 // Kinds of sections that occupy memory and have bytes in the file.
 enum {
     SECTION_PROGBITS = 1,
@@ -62,34 +59,6 @@ static bool is_loaded(const uint8_t *header) {
                      || type == SECTION_PREINIT_ARRAY;
     return has_bytes && (get_u32(header + 8) & SECTION_FLAG_ALLOC) != 0
            && get_u32(header + 12) != 0 && get_u32(header + 20) != 0;
-}
-
-// True where `part` goes on in memory and in the file alike where `before` ends,
-// but for what its alignment skips. Compilers that give every function a section
-// of its own leave thousands of these.
-static bool goes_on(const struct baton_image_part *before,
-        const struct baton_image_part *part, uint32_t align) {
-    if (part->load_addr < before->load_addr || part->data < before->data) {
-        return false;
-    }
-    uint32_t distance = part->load_addr - before->load_addr;
-    return distance >= before->len_bytes
-           && distance == (size_t)(part->data - before->data)
-           && (distance == before->len_bytes
-                   || distance - before->len_bytes < align);
-}
-
-static bool join(struct baton_image_part *parts, size_t count,
-        const struct baton_image_part *part, uint32_t align) {
-    for (size_t i = count; i > 0; i--) {
-        struct baton_image_part *before = &parts[i - 1];
-        if (goes_on(before, part, align)) {
-            before->len_bytes =
-                    part->load_addr - before->load_addr + part->len_bytes;
-            return true;
-        }
-    }
-    return false;
 }
 
 static void insert(struct baton_image_part *parts, size_t count,
@@ -139,11 +108,6 @@ int baton_image_parse_elf(const uint8_t *elf, size_t len, uint16_t chip_id,
             return BATON_ERR_ELF_FORMAT;
         }
         part.data = elf + off;
-        uint32_t align = get_u32(header + 32);
-        if (join(parts, *count, &part,
-                    align < JOIN_GAP_MAX ? align : JOIN_GAP_MAX)) {
-            continue;
-        }
         if (*count == capacity) {
             return BATON_ERR_NOSPC;
         }

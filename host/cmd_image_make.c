@@ -14,7 +14,8 @@
 
 #define COMMAND "baton image make"
 
-#define PARTS_MAX 512u
+// A program with a section for each function has thousands.
+#define PARTS_MAX 16384u
 
 // Descriptor fields that an option set; the others stay as the ELF has them.
 enum {

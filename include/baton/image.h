@@ -237,7 +237,9 @@ struct baton_image_spec {
     // descriptor's, or the largest its address allows.
     uint8_t mmu_page_log2;
     // In ascending order of address, none overlapping another. What touches,
-    // or would when filled up to a multiple of 4, becomes one segment.
+    // or would when filled up to a multiple of 4, becomes one segment; where
+    // that makes too many segments, so does what is less than 64 bytes apart,
+    // or mapped in the same page.
     const struct baton_image_part *parts;
     size_t part_count;
     const struct baton_crypto *crypto; // needed where a digest is appended
@@ -253,7 +255,8 @@ struct baton_image_builder {
     baton_image_sink sink;
     void *context;
     struct baton_hash_state hash;
-    bool is_dry; // counts, passes nothing on
+    bool is_dry;     // counts, passes nothing on
+    bool fills_gaps; // between parts that are near
     uint8_t segment_count;
     uint8_t checksum;
     uint8_t page_log2;
@@ -273,7 +276,7 @@ void baton_image_encode_descriptor(const struct baton_app_descriptor *in,
 // Builds an image: lays flash-mapped parts out at the right page offset with
 // padding in between (parts for RAM where they fit, else zeros), appends
 // checksum and, where header.digest_appended is set, the SHA-256. From the
-// same parts the vendor's elf2image makes the same bytes.
+// same parts the vendor's elf2image makes the same bytes, where it can.
 //
 // self         scratch, no begin needed
 // Returns      0, BATON_ERR_ELF_LAYOUT (parts overlap or are not in order, two
