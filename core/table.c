@@ -77,27 +77,35 @@ static void encode_row(
 
 // The MD5 of the first `count` rows, MD5 rows among them left out.
 static int digest_rows(const struct source *source, size_t count,
-        const struct baton_crypto *crypto, uint8_t digest[BATON_MD5_BYTES]) {
-    struct baton_hash_state hash;
-    int err = crypto->hash_start(crypto->context, &hash, BATON_HASH_MD5);
+        const struct baton_table_options *options,
+        uint8_t digest[BATON_MD5_BYTES]) {
+    const struct baton_crypto *crypto = options->crypto;
+    struct baton_hash_state *hash = options->hash;
+    if (hash == NULL) {
+        return BATON_ERR_ARG;
+    }
+    int err = crypto->hash_start(crypto->context, hash, BATON_HASH_MD5);
     for (size_t i = 0; i < count && err == 0; i++) {
         uint8_t raw[BATON_TABLE_ROW_BYTES];
         err = read_row(source, i, raw);
         if (err == 0 && get_u16(raw) != ROW_MAGIC_MD5) {
-            err = crypto->hash_update(crypto->context, &hash, raw, sizeof(raw));
+            err = crypto->hash_update(crypto->context, hash, raw, sizeof(raw));
         }
     }
     if (err != 0) {
         return err;
     }
-    return crypto->hash_finish(crypto->context, &hash, digest);
+    return crypto->hash_finish(crypto->context, hash, digest);
 }
 
 static int check_md5_row(const struct source *source, size_t index,
-        const struct baton_crypto *crypto,
+        const struct baton_table_options *options,
         const uint8_t raw[BATON_TABLE_ROW_BYTES]) {
     uint8_t digest[BATON_MD5_BYTES];
-    int err = digest_rows(source, index, crypto, digest);
+    if (options == NULL || options->crypto == NULL) {
+        return 0;
+    }
+    int err = digest_rows(source, index, options, digest);
     if (err != 0) {
         return err;
     }
@@ -109,8 +117,6 @@ static int read_table(const struct source *source,
         const struct baton_table_options *options, struct baton_partition *rows,
         size_t capacity, size_t *count) {
     bool has_md5 = options == NULL || !options->no_md5;
-    const struct baton_crypto *crypto =
-            options != NULL ? options->crypto : NULL;
     *count = 0;
     for (size_t i = 0;; i++) {
         uint8_t raw[BATON_TABLE_ROW_BYTES];
@@ -122,7 +128,7 @@ static int read_table(const struct source *source,
             return 0;
         }
         if (has_md5 && get_u16(raw) == ROW_MAGIC_MD5) {
-            err = crypto != NULL ? check_md5_row(source, i, crypto, raw) : 0;
+            err = check_md5_row(source, i, options, raw);
         } else if (*count == capacity) {
             err = BATON_ERR_NOSPC;
         } else {
@@ -166,9 +172,9 @@ int baton_table_load(const struct baton_flash *flash,
 int baton_table_encode(const struct baton_partition *rows, size_t count,
         const struct baton_table_options *options,
         uint8_t out[BATON_TABLE_BYTES]) {
-    const struct baton_crypto *crypto =
-            options != NULL && !options->no_md5 ? options->crypto : NULL;
-    size_t rows_max = BATON_TABLE_ROWS_MAX - (crypto != NULL ? 1 : 0);
+    bool has_md5 =
+            options != NULL && !options->no_md5 && options->crypto != NULL;
+    size_t rows_max = BATON_TABLE_ROWS_MAX - (has_md5 ? 1 : 0);
     if (count > rows_max) {
         return BATON_ERR_TABLE_ROWS;
     }
@@ -176,13 +182,13 @@ int baton_table_encode(const struct baton_partition *rows, size_t count,
     for (size_t i = 0; i < count; i++) {
         encode_row(&rows[i], out + i * BATON_TABLE_ROW_BYTES);
     }
-    if (crypto == NULL) {
+    if (!has_md5) {
         return 0;
     }
     struct source source = {out, BATON_TABLE_BYTES, NULL, 0};
     uint8_t *md5_row = out + count * BATON_TABLE_ROW_BYTES;
     put_u16(md5_row, ROW_MAGIC_MD5);
-    return digest_rows(&source, count, crypto, md5_row + MD5_OFF);
+    return digest_rows(&source, count, options, md5_row + MD5_OFF);
 }
 
 const struct baton_partition *baton_table_find(

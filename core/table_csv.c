@@ -32,11 +32,12 @@ struct draft {
 };
 
 static int refuse_field(
-        struct reader *self, struct baton_text_field field, int err) {
+        struct reader *self, const struct baton_text_field *field, int err) {
+    struct baton_text_field rest = *field;
     char text[sizeof(self->fault->text)] = "";
     size_t len = 0;
-    while (field.points > 0 && len + 4 <= sizeof(text)) {
-        len += baton_text_put(baton_text_field_next(&field), text + len);
+    while (rest.points > 0 && len + 4 <= sizeof(text)) {
+        len += baton_text_put(baton_text_field_next(&rest), text + len);
     }
     baton_table_fault_set(self->fault, self->row, -1, text, len);
     if (self->fault != NULL) {
@@ -82,17 +83,19 @@ static int64_t multiply(int64_t value, uint32_t steps) {
     return value;
 }
 
-static bool is_same_lower(struct baton_text_field field, const char *text) {
-    bool matches = field.points == strlen(text);
-    while (matches && field.points > 0) {
-        uint32_t point = baton_text_lower(baton_text_field_next(&field));
+static bool is_same_lower(
+        const struct baton_text_field *field, const char *text) {
+    struct baton_text_field rest = *field;
+    bool matches = rest.points == strlen(text);
+    while (matches && rest.points > 0) {
+        uint32_t point = baton_text_lower(baton_text_field_next(&rest));
         matches = point == (uint8_t)*text++;
     }
     return matches;
 }
 
 static bool find_keyword(const struct keywords *keywords,
-        struct baton_text_field field, int64_t *out) {
+        const struct baton_text_field *field, int64_t *out) {
     const struct baton_table_keyword *k;
     for (size_t i = 0; (k = keywords->at(i)) != NULL; i++) {
         if (k->type == keywords->type && is_same_lower(field, k->name)) {
@@ -106,14 +109,15 @@ static bool find_keyword(const struct keywords *keywords,
 // Reads a number with suffixes; `keywords` may be NULL. A suffix multiplies a
 // keyword's value too, so that "appk" is app times 1024: what the vendor's
 // generator makes of it.
-static int read_number(struct reader *self, struct baton_text_field field,
-        const struct keywords *keywords, int64_t *out) {
-    struct baton_text_field body = field;
+static int read_number(struct reader *self,
+        const struct baton_text_field *field, const struct keywords *keywords,
+        int64_t *out) {
+    struct baton_text_field body = *field;
     uint32_t steps = cut_suffixes(&body);
     int64_t value;
     bool is_found =
-            baton_text_field_int(body, &value)
-            || (keywords != NULL && find_keyword(keywords, body, &value));
+            baton_text_field_int(&body, &value)
+            || (keywords != NULL && find_keyword(keywords, &body, &value));
     if (!is_found) {
         return refuse_field(self, field,
                 keywords != NULL ? BATON_ERR_CSV_KEYWORD
@@ -124,9 +128,9 @@ static int read_number(struct reader *self, struct baton_text_field field,
 }
 
 // Cuts a name to its label, and notes in a hash what the label does not tell.
-static int read_name(struct reader *self, struct baton_text_field field,
+static int read_name(struct reader *self, const struct baton_text_field *field,
         struct baton_partition *out) {
-    struct baton_text_field rest = field;
+    struct baton_text_field rest = *field;
     uint32_t hash = 0;
     size_t len = 0;
     while (rest.points > 0) {
@@ -149,11 +153,11 @@ static int read_name(struct reader *self, struct baton_text_field field,
     return 0;
 }
 
-static int read_type(
-        struct reader *self, struct baton_text_field field, struct draft *out) {
+static int read_type(struct reader *self, const struct baton_text_field *field,
+        struct draft *out) {
     const struct keywords keywords = {baton_table_type_at, 0};
     int64_t value;
-    if (field.points == 0) {
+    if (field->points == 0) {
         return refuse_field(self, field, BATON_ERR_CSV_FIELD);
     }
     int err = read_number(self, field, &keywords, &value);
@@ -167,14 +171,14 @@ static int read_type(
     return 0;
 }
 
-static int read_subtype(
-        struct reader *self, struct baton_text_field field, struct draft *out) {
+static int read_subtype(struct reader *self,
+        const struct baton_text_field *field, struct draft *out) {
     const struct keywords keywords = {baton_table_subtype_at, out->out->type};
     int64_t value = BATON_SUBTYPE_DATA_UNDEFINED;
-    if (field.points == 0 && out->out->type == BATON_TYPE_APP) {
+    if (field->points == 0 && out->out->type == BATON_TYPE_APP) {
         return refuse_field(self, field, BATON_ERR_CSV_FIELD);
     }
-    if (field.points != 0) {
+    if (field->points != 0) {
         int err = read_number(self, field, &keywords, &value);
         if (err != 0) {
             return err;
@@ -189,7 +193,7 @@ static int read_subtype(
 
 // The rows of the boot chain lie where the options say, whatever the field
 // holds. *is_fixed tells that this is one of them.
-static int fix_offset(struct reader *self, struct baton_text_field field,
+static int fix_offset(struct reader *self, const struct baton_text_field *field,
         struct draft *out, bool *is_fixed) {
     const struct baton_table_options *options = self->options;
     const struct baton_partition *row = out->out;
@@ -213,22 +217,22 @@ static int fix_offset(struct reader *self, struct baton_text_field field,
     return 0;
 }
 
-static int read_offset(
-        struct reader *self, struct baton_text_field field, struct draft *out) {
+static int read_offset(struct reader *self,
+        const struct baton_text_field *field, struct draft *out) {
     bool is_fixed;
     int err = fix_offset(self, field, out, &is_fixed);
     if (err != 0 || is_fixed) {
         return err;
     }
-    out->has_addr = field.points != 0;
+    out->has_addr = field->points != 0;
     if (!out->has_addr) {
         return 0;
     }
     return read_number(self, field, NULL, &out->addr);
 }
 
-static int read_size(
-        struct reader *self, struct baton_text_field field, struct draft *out) {
+static int read_size(struct reader *self, const struct baton_text_field *field,
+        struct draft *out) {
     const struct baton_table_options *options = self->options;
     if (out->out->type == BATON_TYPE_TABLE) {
         out->size = BATON_TABLE_SECTOR_BYTES;
@@ -242,7 +246,7 @@ static int read_size(
                     - options->primary_bootloader_addr;
         return 0;
     }
-    if (field.points == 0) {
+    if (field->points == 0) {
         return refuse_field(self, field, BATON_ERR_CSV_FIELD);
     }
     return read_number(self, field, NULL, &out->size);
@@ -258,24 +262,26 @@ static struct baton_text_field next_flag(struct baton_text_field *field) {
     return flag;
 }
 
-static bool is_same(struct baton_text_field field, const char *text) {
-    bool matches = field.points == strlen(text);
-    while (matches && field.points > 0) {
-        matches = baton_text_field_next(&field) == (uint8_t)*text++;
+static bool is_same(const struct baton_text_field *field, const char *text) {
+    struct baton_text_field rest = *field;
+    bool matches = rest.points == strlen(text);
+    while (matches && rest.points > 0) {
+        matches = baton_text_field_next(&rest) == (uint8_t)*text++;
     }
     return matches;
 }
 
-static int read_flags(
-        struct reader *self, struct baton_text_field field, struct draft *out) {
-    while (field.points > 0) {
-        struct baton_text_field flag = next_flag(&field);
-        if (is_same(flag, "encrypted")) {
+static int read_flags(struct reader *self, const struct baton_text_field *field,
+        struct draft *out) {
+    struct baton_text_field rest = *field;
+    while (rest.points > 0) {
+        struct baton_text_field flag = next_flag(&rest);
+        if (is_same(&flag, "encrypted")) {
             out->out->flags |= BATON_PARTITION_ENCRYPTED;
-        } else if (is_same(flag, "readonly")) {
+        } else if (is_same(&flag, "readonly")) {
             out->out->flags |= BATON_PARTITION_READONLY;
         } else if (flag.points > 0) {
-            return refuse_field(self, flag, BATON_ERR_CSV_FLAG);
+            return refuse_field(self, &flag, BATON_ERR_CSV_FLAG);
         }
     }
     return 0;
@@ -283,17 +289,17 @@ static int read_flags(
 
 static int read_fields(struct reader *self, struct baton_text_cursor *line,
         struct draft *out) {
-    static int (*const readers[FIELD_COUNT])(
-            struct reader *, struct baton_text_field, struct draft *) = {
+    static int (*const readers[FIELD_COUNT])(struct reader *,
+            const struct baton_text_field *, struct draft *) = {
             NULL, read_type, read_subtype, read_offset, read_size, read_flags};
     struct baton_text_field field;
     baton_text_field(line, &field);
     self->field = NAME;
-    int err = read_name(self, field, out->out);
+    int err = read_name(self, &field, out->out);
     for (int i = TYPE; i < FIELD_COUNT && err == 0; i++) {
         baton_text_field(line, &field);
         self->field = i;
-        err = readers[i](self, field, out);
+        err = readers[i](self, &field, out);
     }
     return err;
 }
@@ -355,7 +361,7 @@ static int begin_line(
                 || letter == '_') {
             struct baton_text_field field;
             baton_text_field(line, &field);
-            return refuse_field(self, field, BATON_ERR_CSV_VARIABLE);
+            return refuse_field(self, &field, BATON_ERR_CSV_VARIABLE);
         }
     }
     while (baton_text_is_space(point)) {

@@ -348,7 +348,8 @@ static bool read_digits(struct baton_text_field *field, uint32_t base,
     }
 }
 
-bool baton_text_field_int(struct baton_text_field field, int64_t *out) {
+bool baton_text_field_int(const struct baton_text_field *self, int64_t *out) {
+    struct baton_text_field field = *self;
     uint32_t c = next_in_int(&field);
     bool is_negative = c == '-';
     if (c == '-' || c == '+') {

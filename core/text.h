@@ -65,6 +65,6 @@ uint32_t baton_text_field_next(struct baton_text_field *self);
 
 // Reads the field as an integer in Python's notation, base given by its
 // prefix. Values past 2^40 are given as 2^40.
-bool baton_text_field_int(struct baton_text_field field, int64_t *out);
+bool baton_text_field_int(const struct baton_text_field *self, int64_t *out);
 
 #endif

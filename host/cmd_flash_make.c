@@ -39,7 +39,9 @@ static bool refuse_table(
 
 static bool parse_table(struct flash_make *self, const char *what,
         const uint8_t *data, size_t len) {
-    struct baton_table_options options = {.crypto = baton_crypto_psa()};
+    struct baton_hash_state hash;
+    struct baton_table_options options = {
+            .crypto = baton_crypto_psa(), .hash = &hash};
     struct baton_table_fault fault = {.row = -1, .other_row = -1};
     bool is_binary = len >= 2 && data[0] == 0xAA && data[1] == 0x50;
     int err = is_binary ? baton_table_parse(data, len, &options, self->rows,
@@ -214,7 +216,9 @@ static bool load_contents(struct flash_make *self) {
 }
 
 static bool place_table(struct flash_make *self) {
-    struct baton_table_options options = {.crypto = baton_crypto_psa()};
+    struct baton_hash_state hash;
+    struct baton_table_options options = {
+            .crypto = baton_crypto_psa(), .hash = &hash};
     int err = baton_table_encode(self->rows, self->row_count, &options,
             self->bytes + BATON_TABLE_ADDR);
     if (err) {

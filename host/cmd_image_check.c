@@ -123,7 +123,9 @@ static bool is_slot(const struct baton_partition *row) {
 static int read_table(struct check *self, const uint8_t *data, size_t len) {
     static struct baton_partition rows[BATON_TABLE_ROWS_MAX];
     static char label[BATON_TABLE_LABEL_BYTES + 1];
-    struct baton_table_options options = {.crypto = baton_crypto_psa()};
+    struct baton_hash_state hash;
+    struct baton_table_options options = {
+            .crypto = baton_crypto_psa(), .hash = &hash};
     size_t count;
     bool is_binary = len >= 2 && data[0] == 0xAA && data[1] == 0x50;
     int err = is_binary

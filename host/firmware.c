@@ -120,7 +120,9 @@ static void read_image(struct firmware_image *self, const uint8_t *data,
 static bool parse_table(struct firmware *self, uint32_t off) {
     const uint8_t *table = self->data + off;
     size_t len = smaller(self->len - off, BATON_TABLE_BYTES);
-    struct baton_table_options options = {.crypto = baton_crypto_psa()};
+    struct baton_hash_state hash;
+    struct baton_table_options options = {
+            .crypto = baton_crypto_psa(), .hash = &hash};
     if (len < BATON_TABLE_ROW_BYTES || table[0] != 0xAA || table[1] != 0x50) {
         return false;
     }

@@ -96,7 +96,9 @@ static bool start_flash(
 
 int flash_load_table(uint8_t *bytes, uint32_t size_bytes,
         struct baton_partition rows[BATON_TABLE_ROWS_MAX], size_t *count) {
-    struct baton_table_options options = {.crypto = baton_crypto_psa()};
+    struct baton_hash_state hash;
+    struct baton_table_options options = {
+            .crypto = baton_crypto_psa(), .hash = &hash};
     struct baton_nor_state state = {.powered = 1};
     struct baton_nor nor;
     *count = 0;

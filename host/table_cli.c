@@ -336,6 +336,7 @@ int table_cli_read(struct table_cli *self, const char *path) {
     self->path = path;
     self->options.variable = get_variable;
     self->options.crypto = baton_crypto_psa();
+    self->options.hash = &self->hash;
     if (self->options.crypto == NULL) {
         return table_cli_refuse(self, BATON_ERR_CRYPTO);
     }
@@ -358,6 +359,7 @@ int table_cli_read_layout(struct table_cli *self, const char *name) {
     }
     self->path = name;
     self->options.crypto = baton_crypto_psa();
+    self->options.hash = &self->hash;
     if (self->options.crypto == NULL) {
         return table_cli_refuse(self, BATON_ERR_CRYPTO);
     }

@@ -20,6 +20,7 @@ enum table_format {
 struct table_cli {
     const char *command;
     struct baton_table_options options;
+    struct baton_hash_state hash; // for options
     bool no_verify;
     bool is_quiet;
     bool as_json;

@@ -73,6 +73,7 @@ struct baton_table_options {
     bool secure_boot_v1;               // app sizes in steps of 0x10000
     const struct baton_crypto *crypto; // for the MD5 row; NULL: neither
                                        // checked nor written
+    struct baton_hash_state *hash;     // memory for it; needed with crypto
     // CSV: value of an environment variable, or NULL; NULL callback: none set.
     const char *(*variable)(void *context, const char *name, size_t len);
     void *context;
@@ -92,7 +93,8 @@ int baton_table_decode_row(
 // options     may be NULL: defaults
 // fault       may be NULL
 // Returns     0, BATON_ERR_TABLE_LENGTH, _MAGIC, _MD5, _END, _LABEL,
-//             BATON_ERR_NOSPC (more rows than capacity), BATON_ERR_CRYPTO
+//             BATON_ERR_NOSPC (more rows than capacity), BATON_ERR_CRYPTO,
+//             BATON_ERR_ARG (crypto without hash)
 int baton_table_parse(const uint8_t *data, size_t len,
         const struct baton_table_options *options, struct baton_partition *rows,
         size_t capacity, size_t *count, struct baton_table_fault *fault);
@@ -101,14 +103,14 @@ int baton_table_parse(const uint8_t *data, size_t len,
 // neither bootloader nor application minds them.
 //
 // Returns     0, BATON_ERR_TABLE_MAGIC, _MD5, _END, BATON_ERR_NOSPC,
-//             BATON_ERR_CRYPTO, BATON_ERR_RANGE, BATON_ERR_IO
+//             BATON_ERR_CRYPTO, BATON_ERR_ARG, BATON_ERR_RANGE, BATON_ERR_IO
 int baton_table_load(const struct baton_flash *flash,
         const struct baton_table_options *options, struct baton_partition *rows,
         size_t capacity, size_t *count);
 
 // Writes the binary table, MD5 row and padding included. Does not verify it.
 //
-// Returns     0, BATON_ERR_TABLE_ROWS, BATON_ERR_CRYPTO
+// Returns     0, BATON_ERR_TABLE_ROWS, BATON_ERR_CRYPTO, BATON_ERR_ARG
 int baton_table_encode(const struct baton_partition *rows, size_t count,
         const struct baton_table_options *options,
         uint8_t out[BATON_TABLE_BYTES]);

@@ -19,7 +19,9 @@ static bool is_in_order(const struct baton_partition *rows, size_t count) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    struct baton_table_options options = {.crypto = baton_crypto_psa()};
+    struct baton_hash_state hash;
+    struct baton_table_options options = {
+            .crypto = baton_crypto_psa(), .hash = &hash};
     struct baton_partition rows[BATON_TABLE_ROWS_MAX];
     size_t count;
     int err = baton_table_parse(

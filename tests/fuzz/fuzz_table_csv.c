@@ -13,7 +13,9 @@ static const char *get_variable(void *context, const char *name, size_t len) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct baton_hash_state hash;
     struct baton_table_options options = {.crypto = baton_crypto_psa(),
+            .hash = &hash,
             .has_primary = true,
             .has_recovery = true,
             .primary_bootloader_addr = 0x1000,

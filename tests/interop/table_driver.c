@@ -103,7 +103,9 @@ int main(void) {
         options.has_primary = (switches & HAS_PRIMARY) != 0;
         options.has_recovery = (switches & HAS_RECOVERY) != 0;
         options.secure_boot_v1 = (switches & SECURE_V1) != 0;
+        struct baton_hash_state hash;
         options.crypto = baton_crypto_psa();
+        options.hash = &hash;
         options.variable = get_variable;
         // Memory of exactly the right size lets a sanitizer see an overrun.
         size_t capacity = len / BATON_TABLE_ROW_BYTES + BATON_TABLE_ROWS_MAX;

@@ -99,7 +99,9 @@ void idf_world_add_row(
         struct idf_world *self, const struct baton_partition *row) {
     struct world *world = &self->world;
     world->rows[world->row_count++] = *row;
-    const struct baton_table_options options = {.crypto = world->crypto};
+    struct baton_hash_state hash;
+    const struct baton_table_options options = {
+            .crypto = world->crypto, .hash = &hash};
     if (baton_table_encode(world->rows, world->row_count, &options,
                 world->bytes + BATON_TABLE_ADDR)
             != 0) {

@@ -18,7 +18,9 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct baton_table_options with_md5(void) {
-    return (struct baton_table_options){.crypto = baton_crypto_psa()};
+    static struct baton_hash_state hash;
+    return (struct baton_table_options){
+            .crypto = baton_crypto_psa(), .hash = &hash};
 }
 
 static struct baton_partition make_row(uint8_t type, uint8_t subtype,
@@ -359,7 +361,8 @@ static void test_hash_failures(void **state) {
     (void)state;
     struct failing failing = {.crypto = baton_crypto_psa()};
     const struct baton_crypto crypto = {&failing, start, update, finish};
-    struct baton_table_options options = {.crypto = &crypto};
+    struct baton_hash_state hash;
+    struct baton_table_options options = {.crypto = &crypto, .hash = &hash};
     struct baton_partition rows[SOUND_ROWS];
     uint8_t out[BATON_TABLE_BYTES];
     size_t count;
@@ -376,6 +379,21 @@ static void test_hash_failures(void **state) {
                                  SOUND_ROWS, &count, NULL),
                 n < calls ? BATON_ERR_CRYPTO : 0);
     }
+}
+
+static void test_hash_needs_memory(void **state) {
+    (void)state;
+    struct baton_table_options options = with_md5();
+    struct baton_partition rows[SOUND_ROWS];
+    uint8_t out[BATON_TABLE_BYTES];
+    size_t count;
+    make_sound(rows);
+    assert_int_equal(baton_table_encode(rows, SOUND_ROWS, &options, out), 0);
+    options.hash = NULL;
+    assert_int_equal(baton_table_parse(out, sizeof(out), &options, rows,
+                             SOUND_ROWS, &count, NULL),
+            BATON_ERR_ARG);
+    assert_int_equal(baton_table_encode(rows, 1, &options, out), BATON_ERR_ARG);
 }
 
 static void test_load(void **state) {
@@ -477,6 +495,7 @@ int main(void) {
             cmocka_unit_test(test_parse_labels),
             cmocka_unit_test(test_encode_limits),
             cmocka_unit_test(test_hash_failures),
+            cmocka_unit_test(test_hash_needs_memory),
             cmocka_unit_test(test_load),
             cmocka_unit_test(test_load_failures),
     };
