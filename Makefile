@@ -25,9 +25,10 @@ endif
 PSA_LIBS := -lmbedcrypto
 HOST_LIBS := $(PSA_LIBS) -lcjson
 
-# V=1 shows whole commands.
+# V=1 shows whole commands, -s nothing.
 Q := $(if $(V),,@)
-say = @$(if $(V),:,printf '  %-4s %s\n' $(1) $(2))
+SILENT := $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+say = @$(if $(V)$(SILENT),:,printf '  %-4s %s\n' $(1) $(2))
 # Every processor, unless the caller said -j.
 JOBS := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 SUBMAKE := @+$(MAKE) --no-print-directory $(JOBS)
