@@ -122,6 +122,9 @@ static void apply_options(struct sim *self) {
 
 static bool open_board(struct sim *self) {
     const char *path = self->options.flash_path;
+    if (flash_is_in_use(COMMAND, path)) {
+        return false;
+    }
     struct baton_board_state *peeked = malloc(sizeof(*peeked));
     if (peeked == NULL) {
         return refuse_flash(path, BATON_ERR_NOMEM);
@@ -224,6 +227,9 @@ static void handle_status(struct sim *self, int status, bool *is_soft) {
     case BATON_EXIT_SOFT_RESET:
         *is_soft = true;
         self->board.state->reset_cause = BATON_RESET_SOFT;
+        return;
+    case BATON_EXIT_POWER_CUT:
+        restore_power(self);
         return;
     case BATON_EXIT_RESET:
         return; // the interpreter has set the cause

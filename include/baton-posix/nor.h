@@ -45,14 +45,14 @@ struct baton_nor_profile {
 };
 
 struct baton_nor_stats {
-    uint64_t operations; // erases and page programs, all boots together; the
-                         // one a cut hit is counted
+    uint64_t operations;    // erases and page programs, all boots together; the
+                            // one a cut hit is counted
     uint64_t sector_erases; // these three without one cut before it began
     uint64_t block_erases;
     uint64_t page_programs;
     uint64_t bytes_programmed;
     uint64_t bytes_read;
-    uint64_t busy_us; // on the virtual clock
+    uint64_t busy_us;    // on the virtual clock
     uint64_t violations; // programs refused because they would set a bit
 };
 
@@ -82,7 +82,7 @@ struct baton_nor_state {
     uint32_t last_cut_addr;
     uint32_t last_cut_bytes; // of the operation
     uint32_t last_cut_torn;  // bytes of it that happened, mode TORN
-    uint32_t cut_index; // as planned, a part of the seed
+    uint32_t cut_index;      // as planned, a part of the seed
     uint64_t last_cut_number;
     struct baton_nor_weak weak[BATON_NOR_WEAK_MAX];
 };
@@ -109,9 +109,8 @@ struct baton_nor {
 // size_bytes   of the chip, a multiple of 65536
 // program_bytes  1, 2, 4, 8, 16 or 32
 // Returns      0, BATON_ERR_ARG
-int baton_nor_begin(struct baton_nor *self, uint8_t *bytes,
-        uint32_t size_bytes, uint32_t program_bytes,
-        struct baton_nor_state *state, uint32_t *wear);
+int baton_nor_begin(struct baton_nor *self, uint8_t *bytes, uint32_t size_bytes,
+        uint32_t program_bytes, struct baton_nor_state *state, uint32_t *wear);
 
 // After a cut: calls work again. What the cut left stays; weak ranges stay
 // weak until they are erased.
