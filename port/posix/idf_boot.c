@@ -217,15 +217,17 @@ static esp_err_t select_slot(uint32_t slot) {
     if (choice.active >= 0) {
         const struct baton_slot_record *now =
                 &choice.records.copy[choice.active];
-        bool is_same = baton_slots_slot(now, choice.count) == slot;
+        bool in_place = idf_state.config.release >= BATON_IDF_V6_0
+                        && baton_slots_slot(now, choice.count) == slot;
+        copy = in_place ? choice.active : 1 - choice.active;
         seq = now->seq;
-        if (!is_same && !next_seq(now->seq, choice.count, slot, &seq)) {
+        // Before v6.0 a slot that is chosen already comes out here with the
+        // same number.
+        if (!in_place && !next_seq(now->seq, choice.count, slot, &seq)) {
             idf_fatal("esp_ota_set_boot_partition: sequence numbers are used "
                       "up");
             return ESP_ERR_INVALID_STATE;
         }
-        bool in_place = is_same && idf_state.config.release >= BATON_IDF_V6_0;
-        copy = in_place ? choice.active : 1 - choice.active;
     }
     struct baton_slot_record record = choice.records.copy[copy];
     record.seq = seq;

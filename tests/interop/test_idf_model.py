@@ -312,7 +312,7 @@ class Session:
 
 def run_driver(sessions):
     done = subprocess.run([DRIVER], input="\n".join(l for s in sessions for l in s.lines) + "\n",
-                          capture_output=True, text=True, errors="replace", timeout=600)
+                          capture_output=True, encoding="latin1", timeout=600)
     return done.stdout.split("\n")[:-1], done
 
 
