@@ -124,7 +124,8 @@ int main(int argc, char **argv) {
 
     static struct baton_partition rows[BATON_TABLE_ROWS_MAX];
     size_t count;
-    struct baton_table_options options = {.crypto = crypto};
+    static struct baton_hash_state hash;
+    struct baton_table_options options = {.crypto = crypto, .hash = &hash};
     err = baton_table_load(
             &flash, &options, rows, BATON_TABLE_ROWS_MAX, &count);
     if (err != 0) {
