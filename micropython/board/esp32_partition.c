@@ -1,6 +1,6 @@
 // esp32.Partition, with the errors and the quirks of the chip's.
 // SPDX-License-Identifier: MIT
-#include "firmware.h"
+#include "modesp32.h"
 
 #include <errno.h>
 
@@ -30,7 +30,7 @@ static mp_obj_t new_object(const esp_partition_t *partition, int32_t block) {
         mp_raise_OSError(ENOENT);
     }
     struct partition_object *self =
-            mp_obj_malloc(struct partition_object, &baton_esp32_partition_type);
+            mp_obj_malloc(struct partition_object, &esp32_partition_type);
     self->partition = partition;
     self->block_bytes = (uint16_t)block; // cut to 16 bits, as on the chip
     self->cache = NULL;
@@ -278,6 +278,6 @@ static const mp_rom_map_elem_t partition_locals_table[] = {
 };
 static MP_DEFINE_CONST_DICT(partition_locals, partition_locals_table);
 
-MP_DEFINE_CONST_OBJ_TYPE(baton_esp32_partition_type, MP_QSTR_Partition,
+MP_DEFINE_CONST_OBJ_TYPE(esp32_partition_type, MP_QSTR_Partition,
         MP_TYPE_FLAG_NONE, make_new, partition_make_new, print, partition_print,
         locals_dict, &partition_locals);

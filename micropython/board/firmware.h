@@ -43,6 +43,11 @@ struct baton_firmware_name {
 };
 void baton_firmware_name(struct baton_firmware_name *out);
 
+// Makes the module sys tell the same; before any script runs.
+void baton_sys_begin(void);
+// "MicroPython v1.26.1 on 2025-09-11", once that is done.
+const char *baton_sys_banner(void);
+
 // The console: raw while the REPL reads, back to normal at the end.
 void baton_console_begin(void);
 void baton_console_repl(bool on);
@@ -74,7 +79,6 @@ void baton_clock_now(int64_t *seconds, int32_t *micros); // since 2000
 // Whether the board is in a network, for sockets.
 bool baton_network_is_up(void);
 
-extern const mp_obj_type_t baton_esp32_partition_type;
 extern const mp_obj_type_t baton_esp32_nvs_type;
 extern const mp_obj_type_t baton_files_type;
 extern const mp_obj_type_t baton_machine_pin_type;

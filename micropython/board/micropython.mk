@@ -17,11 +17,13 @@ SRC_USERMOD_C += $(addprefix $(USERMOD_DIR)/, \
 	modnetwork.c \
 	modos.c \
 	modsocket.c \
+	modsys.c \
 	start.c \
 	work.c)
 CFLAGS_USERMOD += -I$(USERMOD_DIR)/.. -I$(BATON_ROOT)/include \
 	-I$(BATON_ROOT)/include/baton-idf
 LDFLAGS_USERMOD += \
 	-Wl,--wrap=mp_hal_stdin_rx_chr,--wrap=mp_hal_set_interrupt_char \
-	-Wl,--wrap=mp_thread_create,--wrap=mp_thread_finish
+	-Wl,--wrap=mp_thread_create,--wrap=mp_thread_finish \
+	-Wl,--wrap=mp_module_sys
 endif

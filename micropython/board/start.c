@@ -60,6 +60,7 @@ static bool start_interpreter(const char *directory) {
     }
     gc_init(heap, heap + bytes);
     mp_init();
+    baton_sys_begin();
     mp_obj_list_append(mp_sys_path, mp_obj_new_str_from_cstr("/lib"));
     readline_init0();
     nlr_buf_t nlr;

@@ -38,5 +38,8 @@ $(BUILD)/extmod/modos.o $(BUILD)/extmod/modvfs.o: \
 # The names and numbers that scripts know are those of the chip's C library.
 $(BUILD)/py/moderrno.o: CFLAGS += -DBATON_CHIP_ERRNO
 
+# The prompt's first line names the image in the running slot.
+$(BUILD)/shared/runtime/pyexec.o: CFLAGS += -DBATON_LIVE_BANNER
+
 LIB += $(BATON_LIB)
 $(BUILD)/$(PROG): $(BATON_LIB)

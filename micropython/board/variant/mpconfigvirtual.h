@@ -28,8 +28,8 @@
 #define MICROPY_PY_SYS_EXECUTABLE (0)
 // What libbaton.a prints takes the C library's formats.
 #define MICROPY_USE_INTERNAL_PRINTF (0)
-#define MICROPY_SCHEDULER_DEPTH   (8)
-#define MICROPY_PY_OS_UNAME       (0) // added at run time, modos.c
+#define MICROPY_SCHEDULER_DEPTH     (8)
+#define MICROPY_PY_OS_UNAME         (0) // added at run time, modos.c
 
 // What a script could reach this machine with.
 #undef MICROPY_PY_OS_SYSTEM
@@ -56,6 +56,11 @@
 // The chip's clock counts from 2000.
 uint64_t baton_clock_ns(void);
 #define mp_hal_time_ns baton_clock_ns
+
+#ifdef BATON_LIVE_BANNER
+const char *baton_sys_banner(void);
+#define MICROPY_BANNER_NAME_AND_VERSION baton_sys_banner()
+#endif
 
 // The numbers of the chip's C library, where the module errno is made.
 #ifdef BATON_CHIP_ERRNO
