@@ -25,24 +25,10 @@
 #define PARTITION_BYTES_MAX BATON_IMAGE_SIZE_MAX
 #define WORK_BYTES_MIN      64u
 
-struct place {
-    uint32_t addr;
-    uint32_t size_bytes;
-};
-
-struct layout {
-    struct place factory;
-    struct place test;
-    struct place otadata;
-    struct place slots[BATON_SLOTS_MAX];
-    uint32_t slot_rows; // rows, as the bootloader counts: gaps do not matter
-};
-
 struct decision {
     const struct baton_boot_config *config;
     struct baton_image *image;
     struct baton_boot_result *result;
-    struct layout layout;
     uint32_t secure_version; // of the eFuse, as it is now
     bool first_record;       // otadata is blank: note what boots
 };
@@ -62,8 +48,8 @@ static void add_event(struct decision *self, enum baton_boot_step step,
 
 // ---- The table -----------------------------------------------------------
 
-static void note_row(struct layout *layout, const uint8_t *row) {
-    struct place place = {get_u32(row + 4), get_u32(row + 8)};
+static void note_row(struct baton_boot_layout *layout, const uint8_t *row) {
+    struct baton_boot_place place = {get_u32(row + 4), get_u32(row + 8)};
     uint8_t type = row[2];
     uint8_t subtype = row[3];
     if (type == BATON_TYPE_DATA && subtype == BATON_SUBTYPE_DATA_OTA) {
@@ -105,7 +91,7 @@ static int check_row_bounds(
 }
 
 static int load_layout(const struct baton_boot_config *config,
-        struct layout *layout, struct baton_hash_state *hash) {
+        struct baton_boot_layout *layout, struct baton_hash_state *hash) {
     const struct baton_flash *flash = config->flash;
     const struct baton_crypto *crypto = config->crypto;
     uint32_t addr =
@@ -141,8 +127,9 @@ static int load_layout(const struct baton_boot_config *config,
 }
 
 // The partition of an index; of size 0 where the table has none.
-static struct place find_place(const struct layout *layout, int index) {
-    struct place none = {0, 0};
+static struct baton_boot_place find_place(
+        const struct baton_boot_layout *layout, int index) {
+    struct baton_boot_place none = {0, 0};
     if (index == BATON_BOOT_FACTORY) {
         return layout->factory;
     }
@@ -159,8 +146,9 @@ static void write_record(struct decision *self, int copy) {
     if (self->config->dry_run) {
         return;
     }
-    int err = baton_slots_store(self->config->flash, self->layout.otadata.addr,
-            copy, &self->result->records.copy[copy]);
+    int err = baton_slots_store(self->config->flash,
+            self->result->layout.otadata.addr, copy,
+            &self->result->records.copy[copy]);
     // The vendor goes on with what it has in memory, and so does this.
     if (err != 0) {
         add_event(self, BATON_BOOT_WRITE_FAILED, copy, err, 0);
@@ -169,7 +157,7 @@ static void write_record(struct decision *self, int copy) {
 
 static bool read_secure_version(
         const struct decision *self, int index, uint32_t *version) {
-    struct place place = find_place(&self->layout, index);
+    struct baton_boot_place place = find_place(&self->result->layout, index);
     struct baton_app_descriptor descriptor;
     if (place.size_bytes == 0
             || baton_image_describe(
@@ -252,7 +240,8 @@ static int find_allowed(struct decision *self) {
     struct baton_slots allowed = self->result->records;
     for (int copy = 0; copy < 2; copy++) {
         struct baton_slot_record *record = &allowed.copy[copy];
-        uint32_t slot = baton_slots_slot(record, self->layout.slot_rows);
+        uint32_t slot =
+                baton_slots_slot(record, self->result->layout.slot_rows);
         int index = slot < BATON_SLOTS_MAX ? (int)slot : BATON_BOOT_NONE;
         if (baton_slots_is_usable(record) && !is_new_enough(self, index)) {
             record->seq = SEQ_ERASED;
@@ -263,7 +252,7 @@ static int find_allowed(struct decision *self) {
 
 static int take_copy(struct decision *self, int copy) {
     struct baton_slot_record *record = &self->result->records.copy[copy];
-    int slot = (int)baton_slots_slot(record, self->layout.slot_rows);
+    int slot = (int)baton_slots_slot(record, self->result->layout.slot_rows);
     add_event(self, BATON_BOOT_CHOSEN, slot, 0, (uint32_t)copy);
     if (record->state == BATON_STATE_NEW && !self->config->no_rollback) {
         record->state = BATON_STATE_PENDING;
@@ -287,15 +276,16 @@ static int choose_index(struct decision *self) {
             is_initial(&records->copy[0]) && is_initial(&records->copy[1]);
     if (self->config->anti_rollback) {
         self->first_record = is_blank;
-        int copy = is_blank || self->layout.slot_rows == 0 ? -1
-                                                           : find_allowed(self);
+        int copy = is_blank || self->result->layout.slot_rows == 0
+                           ? -1
+                           : find_allowed(self);
         return copy >= 0 ? take_copy(self, copy)
                          : choose_without_record(self, BATON_BOOT_FACTORY);
     }
     bool none_left = baton_slots_is_excluded(&records->copy[0])
                      && baton_slots_is_excluded(&records->copy[1]);
-    if (none_left || self->layout.slot_rows == 0) {
-        if (self->layout.factory.addr != 0) {
+    if (none_left || self->result->layout.slot_rows == 0) {
+        if (self->result->layout.factory.addr != 0) {
             return choose_without_record(self, BATON_BOOT_FACTORY);
         }
         self->first_record = is_blank;
@@ -307,17 +297,17 @@ static int choose_index(struct decision *self) {
 }
 
 static int select_start(struct decision *self) {
-    if (self->layout.otadata.addr == 0) {
+    if (self->result->layout.otadata.addr == 0) {
         add_event(self, BATON_BOOT_NO_OTADATA, 0, BATON_ERR_NO_OTADATA, 0);
         return BATON_BOOT_FACTORY;
     }
-    if (self->layout.otadata.size_bytes < BATON_OTADATA_BYTES) {
+    if (self->result->layout.otadata.size_bytes < BATON_OTADATA_BYTES) {
         add_event(self, BATON_BOOT_OTADATA_SMALL, 0, BATON_ERR_OTADATA_SIZE,
-                self->layout.otadata.size_bytes);
+                self->result->layout.otadata.size_bytes);
         return BATON_BOOT_NONE;
     }
-    int err = baton_slots_load(self->config->flash, self->layout.otadata.addr,
-            &self->result->records);
+    int err = baton_slots_load(self->config->flash,
+            self->result->layout.otadata.addr, &self->result->records);
     if (err != 0) {
         add_event(self, BATON_BOOT_OTADATA_SMALL, 0, err, 0);
         return BATON_BOOT_NONE;
@@ -333,7 +323,7 @@ static int select_start(struct decision *self) {
 // ---- Loading -------------------------------------------------------------
 
 static bool try_place(struct decision *self, int index) {
-    struct place place = find_place(&self->layout, index);
+    struct baton_boot_place place = find_place(&self->result->layout, index);
     const struct baton_boot_config *config = self->config;
     struct baton_image_config image_config = {
             .crypto = config->crypto,
@@ -368,7 +358,7 @@ static void write_first_record(struct decision *self, int index) {
 
 // True when this partition boots.
 static bool try_index(struct decision *self, int index, int start) {
-    if (find_place(&self->layout, index).size_bytes == 0) {
+    if (find_place(&self->result->layout, index).size_bytes == 0) {
         if (index == start) {
             add_event(self, BATON_BOOT_REFUSED, index, BATON_ERR_NOENT, 0);
         }
@@ -387,8 +377,8 @@ static bool try_index(struct decision *self, int index, int start) {
 }
 
 static bool load_image(struct decision *self, int start) {
-    int end = self->layout.slot_rows < BATON_SLOTS_MAX
-                      ? (int)self->layout.slot_rows
+    int end = self->result->layout.slot_rows < BATON_SLOTS_MAX
+                      ? (int)self->result->layout.slot_rows
                       : (int)BATON_SLOTS_MAX;
     for (int index = start; index >= BATON_BOOT_FACTORY; index--) {
         if (try_index(self, index, start)) {
@@ -400,7 +390,7 @@ static bool load_image(struct decision *self, int start) {
             return true;
         }
     }
-    if (self->layout.test.size_bytes == 0) {
+    if (self->result->layout.test.size_bytes == 0) {
         return false;
     }
     add_event(self, BATON_BOOT_FALLBACK, BATON_BOOT_TEST, 0, 0);
@@ -408,7 +398,7 @@ static bool load_image(struct decision *self, int start) {
 }
 
 static bool run_decision(struct decision *self, struct baton_hash_state *hash) {
-    int err = load_layout(self->config, &self->layout, hash);
+    int err = load_layout(self->config, &self->result->layout, hash);
     if (err != 0) {
         add_event(self, BATON_BOOT_TABLE_BAD, 0, err, 0);
         return false;
@@ -418,7 +408,7 @@ static bool run_decision(struct decision *self, struct baton_hash_state *hash) {
         return false;
     }
     if (self->config->test_requested) {
-        return self->layout.test.size_bytes != 0
+        return self->result->layout.test.size_bytes != 0
                && try_place(self, BATON_BOOT_TEST);
     }
     return load_image(self, start);

@@ -62,6 +62,21 @@ struct baton_boot_config {
     size_t work_len;
 };
 
+// A partition's place on flash; of size 0 where the table has none.
+struct baton_boot_place {
+    uint32_t addr;
+    uint32_t size_bytes;
+};
+
+// What the bootloader takes from the table.
+struct baton_boot_layout {
+    struct baton_boot_place factory;
+    struct baton_boot_place test;
+    struct baton_boot_place otadata;
+    struct baton_boot_place slots[BATON_SLOTS_MAX];
+    uint32_t slot_rows; // rows, as the bootloader counts: gaps do not matter
+};
+
 struct baton_boot_result {
     int index;     // BATON_BOOT_NONE, _TEST, _FACTORY, or a slot
     uint32_t addr; // of the partition that boots
@@ -69,6 +84,7 @@ struct baton_boot_result {
     struct baton_image_info info;
     struct baton_slots records; // as they are (in a dry run: would be) after
     bool has_otadata;
+    struct baton_boot_layout layout;
     uint8_t event_count;
     struct baton_boot_event events[BATON_BOOT_EVENTS_MAX];
 };
