@@ -259,7 +259,10 @@ static void test_parse_labels(void **state) {
             {"\xC3(", false},        //
             {"\xC0\x80", false},     // overlong
             {"\xE0\x80\x80", false}, //
-            {"\xED\xA0\x80", false}, // surrogate
+            {"\xED\x9F\xBF", true},
+            {"\xED\xA0\x80", false}, // surrogates
+            {"\xED\xBF\xBF", false}, //
+            {"\xEE\x80\x80", true},
             {"\xF0\x80\x80\x80", false},
             {"\xF4\x90\x80\x80", false}, // past the last code point
             {"\xFF", false},

@@ -403,6 +403,11 @@ static void test_variables(void **state) {
             {"x$A,1,1,,4K", 0, "x1"},
             {"x${A}1,1,1,,4K", 0, "x11"},
             {"x$A1,1,1,,4K", 0, "x$A1"}, // the longest name is the name
+            {"x$A9,1,1,,4K", 0, "x$A9"},
+            {"x$Az,1,1,,4K", 0, "x$Az"},
+            {"x$A-,1,1,,4K", 0, "x1-"},
+            {"\xC2\x80\xDF\xBF\xE0\xA0\x80,1,1,,4K", 0,
+                    "\xC2\x80\xDF\xBF\xE0\xA0\x80"},
             {"${a b},1,1,,4K", 0, "spaced"},
             {"x$,1,1,,4K", 0, "x$"},
             {"x${},1,1,,4K", 0, "x${}"},
