@@ -63,6 +63,9 @@ static const struct entry entries[] = {
                 "the server may have answered with a message: check the URL"),
         ENTRY(ERR_IS_ESP8266, "this is an image for the ESP8266",
                 "take the build made for this chip"),
+        ENTRY(ERR_IS_OTADATA,
+                "this is otadata (the choice of slot), not an application",
+                "use the .app-bin (the application alone) for an update"),
         ENTRY(ERR_IMAGE_MAGIC, "this is not an ESP application image",
                 "an application image begins with the byte 0xE9"),
 

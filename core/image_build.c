@@ -19,9 +19,6 @@
 
 #define CHECKSUM_SEED 0xEFu
 
-// Below this a load address means "not loaded".
-#define LOADABLE_FROM 0x10000000u
-
 // ESP-IDF bootloaders for ESP32 once failed to map the last page of a segment
 // that reaches less than this into it.
 #define CHIP_ID_ESP32   0u
@@ -323,7 +320,7 @@ static int lay_out(
 // Every part loadable, in order, and no two mapped runs in one page.
 static int check_parts(const struct baton_image_builder *self) {
     const struct baton_image_part *parts = self->spec->parts;
-    uint32_t end = LOADABLE_FROM;
+    uint32_t end = IMAGE_LOADABLE_FROM;
     for (size_t i = 0; i < self->spec->part_count; i++) {
         if (parts[i].load_addr < end
                 || parts[i].len_bytes >= BATON_IMAGE_SIZE_MAX

@@ -4,6 +4,7 @@
 
 #include "baton/error.h"
 #include "baton/image.h"
+#include "baton/slots.h"
 #include "bytes.h"
 #include "image_rules.h"
 
@@ -27,6 +28,7 @@ static const struct signature signatures[] = {
         {BATON_ERR_IS_ZIP, 4, {'P', 'K', 3, 4}},
         {BATON_ERR_IS_ZIP, 4, {'P', 'K', 5, 6}},
         {BATON_ERR_IS_ZIP, 4, {'P', 'K', 7, 8}},
+        {BATON_ERR_IS_ESP8266, 2, {0xEA, 4}}, // for its later bootloaders
         {BATON_ERR_IS_UF2, 4, {'U', 'F', '2', '\n'}},
         {BATON_ERR_IS_TABLE, 2, {0xAA, 0x50}},
 };
@@ -83,6 +85,17 @@ static bool is_text(const uint8_t *text, size_t len) {
     return true;
 }
 
+// A record of otadata as the whole partition begins with it, or the file that
+// Arduino flashes as boot_app0.bin.
+static bool is_otadata(const uint8_t *head, size_t len) {
+    if (len < BATON_OTADATA_RECORD_BYTES) {
+        return false;
+    }
+    struct baton_slot_record record;
+    baton_slots_decode(head, &record);
+    return record.crc == baton_slots_crc(record.seq);
+}
+
 static int identify_other(const uint8_t *head, size_t len) {
     if (is_blank(head, len)) {
         return BATON_ERR_IS_BLANK;
@@ -90,6 +103,9 @@ static int identify_other(const uint8_t *head, size_t len) {
     int err = match_signature(head, len);
     if (err != 0) {
         return err;
+    }
+    if (is_otadata(head, len)) {
+        return BATON_ERR_IS_OTADATA;
     }
     size_t lead = skip_lead(head, len);
     if (is_markup(head + lead, len - lead)) {
@@ -115,7 +131,7 @@ static int identify_image(const uint8_t *head) {
     }
     uint16_t chip_id = get_u16(head + 12);
     uint32_t load_addr = get_u32(head + BATON_IMAGE_HEADER_BYTES);
-    return baton_chip_name(chip_id) != NULL
+    return baton_chip_name(chip_id) != NULL && load_addr >= IMAGE_LOADABLE_FROM
                            && !baton_chip_is_mapped(chip_id, 0, load_addr)
                    ? BATON_ERR_IS_BOOTLOADER
                    : BATON_ERR_IMAGE_DESCRIPTOR;

@@ -8,6 +8,7 @@
 #include "baton/error.h"
 #include "baton/image.h"
 #include "bytes.h"
+#include "image_rules.h"
 
 #define ELF_HEADER_BYTES     52u
 #define SECTION_HEADER_BYTES 40u
@@ -58,7 +59,8 @@ static bool is_loaded(const uint8_t *header) {
                      || type == SECTION_FINI_ARRAY
                      || type == SECTION_PREINIT_ARRAY;
     return has_bytes && (get_u32(header + 8) & SECTION_FLAG_ALLOC) != 0
-           && get_u32(header + 12) != 0 && get_u32(header + 20) != 0;
+           && get_u32(header + 12) >= IMAGE_LOADABLE_FROM
+           && get_u32(header + 20) != 0;
 }
 
 static void insert(struct baton_image_part *parts, size_t count,

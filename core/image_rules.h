@@ -8,6 +8,9 @@
 
 #define IMAGE_SEGMENT_HEADER_BYTES 8u
 
+// Below this a load address means "not loaded".
+#define IMAGE_LOADABLE_FROM 0x10000000u
+
 // Offsets inside the descriptor.
 #define DESCRIPTOR_MAGIC              0xABCD5432u
 #define DESCRIPTOR_SECURE_VERSION_OFF 4u

@@ -218,15 +218,59 @@ static void find_bootloader(struct firmware *self) {
 
 // ---- The file ------------------------------------------------------------
 
+static bool has_mapped_segment(const struct firmware_image *image) {
+    for (uint8_t i = 0; i < image->segment_count; i++) {
+        if (image->segments[i].mapped) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// An application that other systems made (Zephyr, for one) may have a first
+// segment that is too short for the vendor's newest check: whole, but not
+// what an update takes.
 static void survey_app(struct firmware *self) {
     self->has_image = true;
     read_image(&self->image, self->data, self->len, 0, 0, false);
     self->err = self->image.err;
-    if (self->err == 0) {
-        uint32_t end = self->image.info.len_bytes;
+    if (self->err == BATON_ERR_IMAGE_SEGMENT) {
+        static struct firmware_image other;
+        read_image(&other, self->data, self->len, 0, 0, true);
+        if (other.err == 0 && has_mapped_segment(&other)) {
+            self->image = other;
+            self->image.is_bootloader = false;
+            self->err = BATON_ERR_IMAGE_DESCRIPTOR;
+        }
+    }
+}
+
+// What begins in RAM is a bootloader, if all of it is for RAM.
+static void survey_ram(struct firmware *self) {
+    self->has_image = true;
+    read_image(&self->image, self->data, self->len, 0, 0, true);
+    if (has_mapped_segment(&self->image)) {
+        survey_app(self);
+    }
+}
+
+static void note_trailing(struct firmware *self) {
+    if (self->has_image && self->image.err == 0) {
+        uint32_t end = self->image.off + self->image.info.len_bytes;
         self->trailing_bytes = (uint32_t)(self->len - end);
         self->trailing_is_blank =
                 is_blank(self->data + end, self->trailing_bytes);
+    }
+}
+
+// A merged file, a flash, or none.
+static void survey_flash(struct firmware *self) {
+    find_table(self);
+    if (self->has_table) {
+        find_bootloader(self);
+        self->err = BATON_ERR_IS_MERGED;
+    } else if (self->err == BATON_ERR_IS_BOOTLOADER) {
+        survey_ram(self);
     }
 }
 
@@ -242,22 +286,19 @@ void firmware_survey(struct firmware *self, const uint8_t *data, size_t len) {
     case BATON_ERR_IMAGE_DESCRIPTOR:
     case BATON_ERR_IMAGE_TRUNCATED:
         survey_app(self);
-        return;
+        break;
     case BATON_ERR_IS_TABLE:
         self->has_table = parse_table(self, 0);
-        return;
+        break;
     case BATON_ERR_IS_BOOTLOADER:
     case BATON_ERR_IS_BLANK:
     case BATON_ERR_IMAGE_MAGIC:
-        find_table(self);
-        find_bootloader(self);
-        if (self->has_table) {
-            self->err = BATON_ERR_IS_MERGED;
-        }
-        return;
+        survey_flash(self);
+        break;
     default:
-        return;
+        break;
     }
+    note_trailing(self);
 }
 
 const char *firmware_kind(const struct firmware *self) {
@@ -286,6 +327,8 @@ const char *firmware_kind(const struct firmware *self) {
         return "text";
     case BATON_ERR_IS_ESP8266:
         return "esp8266";
+    case BATON_ERR_IS_OTADATA:
+        return "otadata";
     default:
         return self->has_image ? "application" : "unknown";
     }

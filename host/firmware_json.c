@@ -253,7 +253,7 @@ static void add_contents(cJSON *json, const struct firmware *self) {
         }
     } else if (self->has_image) {
         add_image(json, &self->image);
-        if (!self->image.is_bootloader && self->image.err == 0) {
+        if (self->image.err == 0) {
             cJSON_AddNumberToObject(
                     json, "trailing_bytes", self->trailing_bytes);
             cJSON_AddBoolToObject(

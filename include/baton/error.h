@@ -40,6 +40,7 @@ enum baton_err {
     BATON_ERR_IMAGE_MAGIC = -220,
     BATON_ERR_IS_TEXT = -234,
     BATON_ERR_IS_ESP8266 = -235,
+    BATON_ERR_IS_OTADATA = -236,
 
     // An application image, but not this one, or not whole
     BATON_ERR_IMAGE_TRUNCATED = -221,

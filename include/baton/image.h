@@ -123,7 +123,7 @@ int baton_image_decode_descriptor(
 // Returns    0 when it may be an application image; otherwise
 //            BATON_ERR_IS_EMPTY, _IS_BLANK, _IS_BOOTLOADER, _IS_TABLE,
 //            _IS_ELF, _IS_GZIP, _IS_ZIP, _IS_HTML, _IS_UF2, _IS_TEXT,
-//            _IS_ESP8266,
+//            _IS_ESP8266, _IS_OTADATA,
 //            BATON_ERR_IMAGE_MAGIC, BATON_ERR_IMAGE_DESCRIPTOR,
 //            BATON_ERR_IMAGE_TRUNCATED (fewer than 288 bytes)
 int baton_image_identify(const uint8_t *head, size_t len);
@@ -291,8 +291,8 @@ int baton_image_build(struct baton_image_builder *self,
         void *context);
 
 // Finds what an ELF program loads: the sections that occupy memory and have
-// bytes, in ascending order of (virtual) address. Sections at address 0 are
-// not loadable and left out, as the vendor's elf2image does.
+// bytes, in ascending order of (virtual) address. Sections below 0x10000000 are
+// left out: the vendor's bootloader loads nothing there.
 //
 // elf, len     the whole file
 // chip_id      the machine must match the chip's

@@ -88,7 +88,7 @@ static const struct section program[] = {
         {14, 3, 0x3FFB0000, 8},               // initialisers
         {15, 3, 0x3FFB0008, 8}, {16, 3, 0x3FFB0010, 4},
         {1, 0, 0x12345678, 9},  // not in memory
-        {1, 2, 0, 5},           // nor at address 0
+        {1, 2, 0x20, 5},        // nor where nothing is loaded
         {1, 2, 0x50000000, 0},  // nor without bytes
         {7, 2, 0x3FFC0000, 12}, // a note
 };

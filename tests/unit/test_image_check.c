@@ -112,6 +112,20 @@ static void test_esp8266(void **state) {
     expect_kind("esp8266", head, 288, BATON_ERR_IS_ESP8266);
     expect_kind("esp8266", head, 16, BATON_ERR_IS_ESP8266);
     expect_kind("esp8266", head, 15, BATON_ERR_IMAGE_TRUNCATED);
+    expect_kind("esp8266 v2", "\xEA\x04\x02\x40", 4, BATON_ERR_IS_ESP8266);
+}
+
+static void test_otadata(void **state) {
+    (void)state;
+    uint8_t head[288];
+    memset(head, 0xFF, sizeof(head));
+    memcpy(head, "\x01\0\0\0", 4);
+    memcpy(head + 28, "\x9A\x98\x43\x47", 4);
+    expect_kind("otadata", head, 288, BATON_ERR_IS_OTADATA);
+    expect_kind("otadata", head, 32, BATON_ERR_IS_OTADATA);
+    expect_kind("otadata", head, 31, BATON_ERR_IMAGE_MAGIC);
+    head[28] ^= 1;
+    expect_kind("not otadata", head, 288, BATON_ERR_IMAGE_MAGIC);
 }
 
 // By the newest bootloaders' own descriptor, and the old ones without.
@@ -144,6 +158,11 @@ static void test_no_descriptor(void **state) {
     struct images made;
     images_make(&made, &(struct images_spec){.no_descriptor = true});
     expect_kind("old", made.data, made.len, BATON_ERR_IMAGE_DESCRIPTOR);
+    images_free(&made);
+    images_make(&made, &(struct images_spec){.no_descriptor = true,
+                               .segments = {{0x20, 28}, {0x3F400040, 400}}});
+    expect_kind(
+            "padding first", made.data, made.len, BATON_ERR_IMAGE_DESCRIPTOR);
     images_free(&made);
     images_make(&made,
             &(struct images_spec){.no_descriptor = true, .chip_id = 777});
@@ -569,6 +588,7 @@ int main(void) {
             cmocka_unit_test(test_other_files),
             cmocka_unit_test(test_blank),
             cmocka_unit_test(test_esp8266),
+            cmocka_unit_test(test_otadata),
             cmocka_unit_test(test_bootloaders),
             cmocka_unit_test(test_no_descriptor),
             cmocka_unit_test(test_short_heads),
