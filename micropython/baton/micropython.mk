@@ -5,6 +5,7 @@
 # functions.
 ifdef BATON_LIB
 SRC_USERMOD_C += $(USERMOD_DIR)/modbaton.c
+CFLAGS_USERMOD += -I$(USERMOD_DIR)/../board
 
 # BATON_EXTEND_ESP32=0 leaves esp32.Partition as the port has it.
 BATON_EXTEND_ESP32 ?= 1
