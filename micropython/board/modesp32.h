@@ -5,6 +5,8 @@
 
 #include "firmware.h"
 
+#include "py/mpthread.h"
+
 extern const mp_obj_type_t esp32_partition_type;
 
 #define check_esp_err(code) baton_firmware_check(code)

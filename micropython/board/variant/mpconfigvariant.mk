@@ -16,8 +16,6 @@ MICROPY_PY_TERMIOS = 0
 MICROPY_PY_BTREE = 0
 # The board has its own (modsocket.c).
 MICROPY_PY_SOCKET = 0
-# As on ESP32.
-MICROPY_PY_THREAD_GIL = 1
 
 # TLS from the system's mbed TLS, which libbaton.a uses too; MicroPython's own
 # copy must not stand beside it.

@@ -25,7 +25,15 @@
 #undef MICROPY_PY_SYS_EXC_INFO
 #define MICROPY_PY_SYS_EXC_INFO (0)
 #undef MICROPY_PY_SYS_EXECUTABLE
-#define MICROPY_PY_SYS_EXECUTABLE (0)
+#define MICROPY_PY_SYS_EXECUTABLE              (0)
+#define MICROPY_PY_IO_BUFFEREDWRITER           (1)
+#define MICROPY_PY_ALL_INPLACE_SPECIAL_METHODS (1)
+#undef MICROPY_PY_THREAD_GIL
+#define MICROPY_PY_THREAD_GIL (1)
+#undef MICROPY_ASYNC_KBD_INTR // what goes with the lock on this port
+#define MICROPY_ASYNC_KBD_INTR (0)
+#undef MICROPY_PY_THREAD_RECURSIVE_MUTEX
+#define MICROPY_PY_THREAD_RECURSIVE_MUTEX (1)
 // What libbaton.a prints takes the C library's formats.
 #define MICROPY_USE_INTERNAL_PRINTF (0)
 #define MICROPY_SCHEDULER_DEPTH     (8)
