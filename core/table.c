@@ -13,13 +13,27 @@
 #define ROW_MAGIC_MD5 0xEBEBu
 #define MD5_OFF       16u
 
-// Where rows come from: memory, or flash where `flash` is set.
+// Where rows come from: memory or flash.
 struct source {
-    const uint8_t *data;
+    int (*read)(const struct source *self, size_t off,
+            uint8_t raw[BATON_TABLE_ROW_BYTES]);
     size_t len;
+    const uint8_t *data;
     const struct baton_flash *flash;
     uint32_t addr;
 };
+
+static int read_memory(const struct source *self, size_t off,
+        uint8_t raw[BATON_TABLE_ROW_BYTES]) {
+    memcpy(raw, self->data + off, BATON_TABLE_ROW_BYTES);
+    return 0;
+}
+
+static int read_flash(const struct source *self, size_t off,
+        uint8_t raw[BATON_TABLE_ROW_BYTES]) {
+    return self->flash->read(self->flash->context, self->addr + (uint32_t)off,
+            raw, BATON_TABLE_ROW_BYTES);
+}
 
 static int read_row(const struct source *self, size_t index,
         uint8_t raw[BATON_TABLE_ROW_BYTES]) {
@@ -30,12 +44,7 @@ static int read_row(const struct source *self, size_t index,
     if (self->len - off < BATON_TABLE_ROW_BYTES) {
         return BATON_ERR_TABLE_LENGTH;
     }
-    if (self->flash != NULL) {
-        return self->flash->read(self->flash->context,
-                self->addr + (uint32_t)off, raw, BATON_TABLE_ROW_BYTES);
-    }
-    memcpy(raw, self->data + off, BATON_TABLE_ROW_BYTES);
-    return 0;
+    return self->read(self, off, raw);
 }
 
 static bool is_end_row(const uint8_t raw[BATON_TABLE_ROW_BYTES]) {
@@ -144,7 +153,7 @@ static int read_table(const struct source *source,
 int baton_table_parse(const uint8_t *data, size_t len,
         const struct baton_table_options *options, struct baton_partition *rows,
         size_t capacity, size_t *count, struct baton_table_fault *fault) {
-    struct source source = {data, len, NULL, 0};
+    struct source source = {.read = read_memory, .len = len, .data = data};
     baton_table_fault_clear(fault);
     int err = read_table(&source, options, rows, capacity, count);
     if (err != 0) {
@@ -165,7 +174,11 @@ int baton_table_load(const struct baton_flash *flash,
         const struct baton_table_options *options, struct baton_partition *rows,
         size_t capacity, size_t *count) {
     struct source source = {
-            NULL, BATON_TABLE_BYTES, flash, baton_table_addr(options)};
+            .read = read_flash,
+            .len = BATON_TABLE_BYTES,
+            .flash = flash,
+            .addr = baton_table_addr(options),
+    };
     return read_table(&source, options, rows, capacity, count);
 }
 
@@ -185,7 +198,8 @@ int baton_table_encode(const struct baton_partition *rows, size_t count,
     if (!has_md5) {
         return 0;
     }
-    struct source source = {out, BATON_TABLE_BYTES, NULL, 0};
+    struct source source = {
+            .read = read_memory, .len = BATON_TABLE_BYTES, .data = out};
     uint8_t *md5_row = out + count * BATON_TABLE_ROW_BYTES;
     put_u16(md5_row, ROW_MAGIC_MD5);
     return digest_rows(&source, count, options, md5_row + MD5_OFF);

@@ -75,16 +75,23 @@ static int check_names(const struct baton_partition *rows, size_t count,
     return 0;
 }
 
-// The row that follows `previous` by address, equal addresses in table order;
-// `count` where none does. previous == count asks for the first.
+// Rows in the order of their addresses, equal ones in table order.
+static bool is_after(
+        const struct baton_partition *rows, size_t row, size_t other) {
+    if (rows[row].addr != rows[other].addr) {
+        return rows[row].addr > rows[other].addr;
+    }
+    return row > other;
+}
+
+// The row that follows `previous` in that order, the first for `count`;
+// `count` where there is none.
 static size_t find_next(
         const struct baton_partition *rows, size_t count, size_t previous) {
     size_t next = count;
     for (size_t i = 0; i < count; i++) {
-        bool is_later =
-                previous == count || rows[i].addr > rows[previous].addr
-                || (rows[i].addr == rows[previous].addr && i > previous);
-        if (is_later && (next == count || rows[i].addr < rows[next].addr)) {
+        bool is_candidate = previous == count || is_after(rows, i, previous);
+        if (is_candidate && (next == count || is_after(rows, next, i))) {
             next = i;
         }
     }
