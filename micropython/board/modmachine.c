@@ -24,7 +24,7 @@ enum {
 static int32_t cpu_mhz = 160;
 
 static void mp_machine_idle(void) {
-    mp_event_wait_ms(1);
+    mp_hal_delay_ms(1);
 }
 
 BATON_NORETURN static void mp_machine_reset(void) {

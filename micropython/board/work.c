@@ -8,11 +8,14 @@
 #include <stdatomic.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "py/mphal.h"
 #include "py/mpthread.h"
 #include "py/runtime.h"
 
 #define SECONDS_1970_TO_2000 946684800
+#define SLICE_US             1000u
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
@@ -56,6 +59,22 @@ uint64_t baton_clock_ns(void) {
     int32_t micros;
     baton_clock_now(&seconds, &micros);
     return (uint64_t)seconds * 1000000000u + (uint64_t)micros * 1000u;
+}
+
+// In slices, so that callbacks run and Ctrl-C is heard.
+void baton_delay_ms(unsigned long ms) {
+    uint64_t end_us = monotonic_us() + (uint64_t)ms * 1000u;
+    for (;;) {
+        mp_handle_pending(true);
+        uint64_t now_us = monotonic_us();
+        if (now_us >= end_us) {
+            return;
+        }
+        uint64_t left_us = end_us - now_us;
+        MP_THREAD_GIL_EXIT();
+        usleep(left_us < SLICE_US ? (useconds_t)left_us : SLICE_US);
+        MP_THREAD_GIL_ENTER();
+    }
 }
 
 static struct baton_alarm *first_alarm(void) {

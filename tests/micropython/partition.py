@@ -10,7 +10,7 @@ def show(what, call, *args, **kw):
 
 
 print("constants", Partition.BOOT, Partition.RUNNING, Partition.TYPE_APP, Partition.TYPE_DATA)
-print("absent", [n for n in ("erase_blocks", "SUBTYPE_OTA", "ota_begin") if hasattr(Partition, n)])
+print("absent", [n for n in ("erase_blocks", "SUBTYPE_OTA", "erase") if hasattr(Partition, n)])
 
 # The constructor.
 show("running", Partition, Partition.RUNNING)

@@ -61,6 +61,10 @@
 #define MICROPY_PY_TIME_INCLUDEFILE "board/modtime.c"
 #undef MICROPY_PY_TIME_CUSTOM_SLEEP
 
+// Other threads go on meanwhile, in every version of MicroPython.
+void baton_delay_ms(unsigned long ms);
+#define mp_hal_delay_ms baton_delay_ms
+
 // The chip's clock counts from 2000.
 uint64_t baton_clock_ns(void);
 #define mp_hal_time_ns baton_clock_ns
