@@ -79,7 +79,7 @@ static const struct entry entries[] = {
                 "the image does not support this chip's revision",
                 "take a build made for this chip revision"),
         ENTRY(ERR_IMAGE_SEGMENT_COUNT,
-                "the image header counts more segments than an image can have",
+                "the image header counts no segments, or more than 16",
                 "the file is damaged; download it again"),
         ENTRY(ERR_IMAGE_SEGMENT, "a segment of the image has a wrong length",
                 "the file is damaged; download it again"),

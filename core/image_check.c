@@ -194,6 +194,10 @@ int baton_image_check(const uint8_t *head, size_t len, uint32_t total_bytes,
     if (err != 0) {
         return err;
     }
+    if (header.segment_count == 0) {
+        // The vendor's verifier has no such rule: the checksum fails there.
+        return BATON_ERR_IMAGE_SEGMENT_COUNT;
+    }
     struct baton_image_segment segment = {
             .load_addr = get_u32(head + BATON_IMAGE_HEADER_BYTES),
             .len_bytes = get_u32(head + BATON_IMAGE_HEADER_BYTES + 4),

@@ -96,6 +96,32 @@ void images_seal(struct images *self) {
     }
 }
 
+void images_seal_any(struct images *self) {
+    uint32_t at = 24;
+    for (uint8_t i = 0; self->len >= 24 && i < self->data[1]; i++) {
+        if (self->len - at < 8) {
+            return;
+        }
+        uint32_t len = (uint32_t)self->data[at + 4]
+                       | (uint32_t)self->data[at + 5] << 8
+                       | (uint32_t)self->data[at + 6] << 16
+                       | (uint32_t)self->data[at + 7] << 24;
+        if (len > self->len - at - 8) {
+            return;
+        }
+        at += 8 + len;
+    }
+    uint32_t end = (at + 16) & ~15u;
+    if (self->len < end + 32) {
+        return;
+    }
+    size_t file_len = self->len;
+    self->data_end = at;
+    self->len = end + 32;
+    images_seal(self);
+    self->len = file_len;
+}
+
 void images_free(struct images *self) {
     free(self->data);
     self->data = NULL;

@@ -39,6 +39,10 @@ void images_make(struct images *self, const struct images_spec *spec);
 // Works checksum and digest out again after a change.
 void images_seal(struct images *self);
 
+// The same for bytes that may be no image at all: follows the segment headers
+// as far as they go, and does nothing where they lead out.
+void images_seal_any(struct images *self);
+
 void images_free(struct images *self);
 
 // Verifies in pieces of `step` bytes; step 0: all at once.

@@ -223,6 +223,9 @@ static void test_check_segment(void **state) {
     made.data[1] = 17;
     assert_int_equal(baton_image_check(made.data, 288, 0, &config),
             BATON_ERR_IMAGE_SEGMENT_COUNT);
+    made.data[1] = 0;
+    assert_int_equal(baton_image_check(made.data, 288, 0, &config),
+            BATON_ERR_IMAGE_SEGMENT_COUNT);
     made.data[1] = 1;
     made.data[28] = 252;
     made.data[29] = 0;
