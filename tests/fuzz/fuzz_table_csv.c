@@ -4,11 +4,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+// By first letter: a number, a row, bytes that are no text.
 static const char *get_variable(void *context, const char *name, size_t len) {
     (void)context;
-    return len == 0         ? NULL
-           : name[0] == 'N' ? "4K"
+    if (len == 0) {
+        return NULL;
+    }
+    return name[0] == 'N'   ? "4K"
            : name[0] == 'R' ? "r,data,nvs,,4K"
+           : name[0] == 'B' ? "\xC3(\xED\xA0\x80"
                             : NULL;
 }
 
