@@ -119,7 +119,8 @@ static int make(struct make *self) {
         return table_cli_refuse(table, err);
     }
     if (!cli_write_file(self->out_path, out, sizeof(out))) {
-        return CLI_REFUSED;
+        return table->as_json ? table_cli_refuse(table, BATON_ERR_IO)
+                              : CLI_REFUSED;
     }
     report(self);
     return CLI_OK;

@@ -109,6 +109,12 @@ def test_unknown_layout(baton):
     assert "tasmota" in done.stderr
 
 
+def test_file_that_cannot_be_written(baton, sound):
+    assert "nowhere" in baton("table", "make", sound, "-o", "nowhere/x", code=1).stderr
+    done = baton("table", "make", sound, "-o", "nowhere/x", "--json", code=1)
+    assert json.loads(done.stdout)["error"]["code"] == "BATON_ERR_IO"
+
+
 @pytest.mark.parametrize("command", ["make", "show", "check"])
 def test_help_has_an_example(baton, command):
     for option in ("--help", "-h"):
