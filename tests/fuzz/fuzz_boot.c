@@ -72,12 +72,17 @@ static int decide(
     return baton_boot_decide(&image, &config, result);
 }
 
-static void explain(const struct baton_boot_result *result) {
+// Explains every step; returns how many there are but for failed writes, which
+// a dry run cannot foresee.
+static size_t explain(const struct baton_boot_result *result) {
+    size_t steps = 0;
     for (size_t i = 0; i < result->event_count; i++) {
         char line[120];
         int err = baton_boot_explain(&result->events[i], line, sizeof(line));
         require(err == 0, "every step reads as a line");
+        steps += result->events[i].step != BATON_BOOT_WRITE_FAILED;
     }
+    return steps;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -90,10 +95,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     require(decide(options, true, &dry) == 0, "a dry run decides");
     require(memcmp(before, bytes, sizeof(bytes)) == 0, "and writes nothing");
     require(decide(options, false, &wet) == 0, "a boot decides");
-    explain(&wet);
+    bool is_as_told = explain(&dry) == explain(&wet);
     if (state.stats.operations == 0) {
         require(dry.index == wet.index, "a dry run says what boots");
-        require(dry.event_count == wet.event_count, "and why");
+        require(is_as_told, "and why");
         return 0;
     }
     // A hostile table may put otadata over anything; that is what is written.
