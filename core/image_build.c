@@ -233,34 +233,33 @@ static uint32_t extra_for_last_page(
 }
 
 // Writes a mapped run, with the added descriptor in front where it belongs
-// there. run is NULL for a descriptor alone.
+// there; the run may be empty.
 static int write_mapped(struct baton_image_builder *self, const struct run *run,
         uint32_t descriptor_addr) {
     uint32_t front = descriptor_addr != 0 ? BATON_IMAGE_DESCRIPTOR_BYTES : 0;
     uint32_t addr = descriptor_addr != 0 ? descriptor_addr : run->addr;
-    uint32_t run_len = run != NULL ? run->len : 0;
     int err = write_filling(self, addr);
     if (err != 0) {
         return err;
     }
-    uint32_t extra = extra_for_last_page(self, front + run_len);
-    err = write_segment_header(self, addr, front + run_len + extra);
+    uint32_t extra = extra_for_last_page(self, front + run->len);
+    err = write_segment_header(self, addr, front + run->len + extra);
     if (err == 0) {
         err = write_data(self, self->descriptor, front);
     }
-    if (err == 0 && run != NULL) {
-        err = write_run(self, run, 0, run_len);
+    if (err == 0) {
+        err = write_run(self, run, 0, run->len);
     }
     return err != 0 ? err : write_zeros(self, extra);
 }
 
 static int write_first(struct baton_image_builder *self) {
-    if (self->first_part == self->spec->part_count) {
-        return self->descriptor_addr != 0
-                       ? write_mapped(self, NULL, self->descriptor_addr)
-                       : 0;
+    struct run run = {0};
+    if (self->first_part < self->spec->part_count) {
+        run = get_run(self, self->first_part);
+    } else if (self->descriptor_addr == 0) {
+        return 0;
     }
-    struct run run = get_run(self, self->first_part);
     return write_mapped(self, &run, self->descriptor_addr);
 }
 

@@ -66,6 +66,14 @@ static bool copy(const struct baton_names *self, struct piece piece, char *out,
     return true;
 }
 
+static void set_system(struct baton_names *self, const char *system) {
+    size_t i = 0;
+    for (; system[i] != 0 && i + 1 < sizeof(self->system); i++) {
+        self->system[i] = system[i];
+    }
+    self->system[i] = 0;
+}
+
 // "Generic ESP32 module with ESP32", from `from` to the end of the line.
 static void take_board(struct baton_names *self, size_t from, uint8_t rank) {
     size_t at = self->fill;
@@ -113,7 +121,7 @@ static void take_version(struct baton_names *self, size_t at) {
             && copy(self, version, self->version, sizeof(self->version))) {
         struct piece date = {at + 4, at + 4 + DATE_BYTES};
         copy(self, date, self->date, sizeof(self->date));
-        strcpy(self->system, system != NULL ? system : "MicroPython");
+        set_system(self, system != NULL ? system : "MicroPython");
         self->version_rank = rank;
     }
     size_t after = at + 4 + DATE_BYTES;
@@ -139,7 +147,7 @@ static void take_platform(struct baton_names *self, size_t at) {
     }
     self->version[0] = 'v';
     copy(self, version, self->version + 1, sizeof(self->version) - 1);
-    strcpy(self->system, "MicroPython");
+    set_system(self, "MicroPython");
     self->version_rank = RANK_PLATFORM;
 }
 

@@ -228,10 +228,10 @@ static void print_detail(
         break;
     case BATON_ERR_IMAGE_REVISION:
         fprintf(stderr, "  it is for revisions from v%u.%u on",
-                header->min_revision / 100, header->min_revision % 100);
+                header->min_revision / 100u, header->min_revision % 100u);
         if (header->max_revision != 0 && header->max_revision != 0xFFFF) {
-            fprintf(stderr, " to v%u.%u", header->max_revision / 100,
-                    header->max_revision % 100);
+            fprintf(stderr, " to v%u.%u", header->max_revision / 100u,
+                    header->max_revision % 100u);
         }
         fprintf(stderr, "\n");
         break;

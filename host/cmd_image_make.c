@@ -123,7 +123,7 @@ static bool take_text(struct make *self, unsigned given, char *field,
         return false;
     }
     memset(field, 0, capacity);
-    memcpy(field, optarg, len);
+    memcpy(field, optarg, len + 1);
     self->given |= given;
     return true;
 }

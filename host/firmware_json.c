@@ -39,7 +39,10 @@ static void add_text(cJSON *object, const char *key, const char *text) {
     char clean[128];
     size_t i = 0;
     for (; text[i] != 0 && i + 1 < sizeof(clean); i++) {
-        clean[i] = text[i] >= 0x20 && text[i] < 0x7F ? text[i] : '?';
+        clean[i] = '?';
+        if (text[i] >= 0x20 && text[i] < 0x7F) {
+            clean[i] = text[i];
+        }
     }
     clean[i] = 0;
     cJSON_AddStringToObject(object, key, clean);

@@ -43,11 +43,11 @@ static const char *chip_text(uint16_t chip_id) {
 
 static void print_revision(const struct baton_image_header *header) {
     bool has_max = header->max_revision != 0 && header->max_revision != 0xFFFF;
-    printf(", revision v%u.%u", header->min_revision / 100,
-            header->min_revision % 100);
+    printf(", revision v%u.%u", header->min_revision / 100u,
+            header->min_revision % 100u);
     if (has_max) {
-        printf(" to v%u.%u", header->max_revision / 100,
-                header->max_revision % 100);
+        printf(" to v%u.%u", header->max_revision / 100u,
+                header->max_revision % 100u);
     } else {
         printf(" and later");
     }
