@@ -5,6 +5,7 @@
 ifdef BATON_LIB
 SRC_USERMOD_C += $(addprefix $(USERMOD_DIR)/, \
 	console.c \
+	esp32_nvs.c \
 	esp32_partition.c \
 	files.c \
 	firmware.c \

@@ -6,6 +6,7 @@
 
 static const mp_rom_map_elem_t esp32_globals_table[] = {
         {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_esp32)},
+        {MP_ROM_QSTR(MP_QSTR_NVS), MP_ROM_PTR(&baton_esp32_nvs_type)},
         {MP_ROM_QSTR(MP_QSTR_Partition), MP_ROM_PTR(&esp32_partition_type)},
 };
 static MP_DEFINE_CONST_DICT(esp32_globals, esp32_globals_table);

@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: MIT
 #include "firmware.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "py/objstr.h"
 #include "py/runtime.h"
 
 #define NAME_BYTES_MAX 32
+#define BSSID_BYTES    6
 #define RSSI_DBM       (-50)
 #define CHANNEL        6
 #define AUTH_WPA2      3
@@ -128,6 +130,13 @@ static mp_obj_t wlan_connect(
     if (args[ARG_SSID].u_obj != mp_const_none) {
         set_text(&self->ssid, args[ARG_SSID].u_obj);
     }
+    if (args[ARG_BSSID].u_obj != mp_const_none) {
+        size_t len;
+        mp_obj_str_get_data(args[ARG_BSSID].u_obj, &len);
+        if (len != BSSID_BYTES) {
+            mp_raise_ValueError(NULL);
+        }
+    }
     if (!wlans[IF_STA].is_active) {
         mp_raise_msg(&mp_type_OSError, MP_ERROR_TEXT("Wifi Not Started"));
     }
@@ -189,10 +198,19 @@ static mp_obj_t wlan_status(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(status_obj, 1, 2, wlan_status);
 
-// One access point is in reach: the one asked for last, or the simulator's.
+// The one access point in reach: the one that was asked for, or the one the
+// environment names, for scripts that look before they ask.
+static const char *find_ssid(const struct wlan_object *sta) {
+    const char *name = getenv("BATON_SSID");
+    if (sta->ssid.len > 0) {
+        return sta->ssid.bytes;
+    }
+    return name != NULL ? name : "baton-sim";
+}
+
 static mp_obj_t wlan_scan(mp_obj_t self_in) {
     const struct wlan_object *self = MP_OBJ_TO_PTR(self_in);
-    static const uint8_t bssid[] = {0x02, 0, 0, 0, 0, 1};
+    static const uint8_t bssid[BSSID_BYTES] = {0x02, 0, 0, 0, 0, 1};
     require_station(self);
     if (!self->is_active) {
         mp_raise_msg(&mp_type_OSError, MP_ERROR_TEXT("STA must be active"));
@@ -201,7 +219,7 @@ static mp_obj_t wlan_scan(mp_obj_t self_in) {
     if (baton_board.state->wifi_mode == BATON_WIFI_NO_AP) {
         return list;
     }
-    const char *name = self->ssid.len > 0 ? self->ssid.bytes : "baton-sim";
+    const char *name = find_ssid(self);
     mp_obj_t items[] = {
             mp_obj_new_bytes((const byte *)name, strlen(name)),
             mp_obj_new_bytes(bssid, sizeof(bssid)),

@@ -25,6 +25,7 @@
 // Objects take up to twice the chip's memory on a 64-bit machine: this much
 // holds what a stock ESP32's 145 to 160 KB of free heap would.
 #define HEAP_BYTES_DEFAULT (256u * 1024u)
+#define HEAP_BYTES_MIN     (32u * 1024u)
 #define STACK_BYTES        (40000u * (sizeof(void *) / 4))
 
 static const char usage[] =
@@ -34,12 +35,19 @@ static const char usage[] =
         "Environment: BATON_BOARD  flash file\n"
         "             BATON_FS     directory with boot.py and main.py\n"
         "             BATON_REPL   1: a prompt after the scripts\n"
-        "             BATON_HEAP   bytes of heap, default 262144\n";
+        "             BATON_HEAP   bytes of heap (K, M), default 256K; 4M is\n"
+        "                          a chip with PSRAM\n"
+        "             BATON_SSID   the network that a scan finds\n";
 
 static size_t heap_bytes(void) {
     const char *text = getenv("BATON_HEAP");
-    unsigned long bytes = text != NULL ? strtoul(text, NULL, 0) : 0;
-    return bytes >= 16384 ? bytes : HEAP_BYTES_DEFAULT;
+    if (text == NULL) {
+        return HEAP_BYTES_DEFAULT;
+    }
+    char *end;
+    unsigned long bytes = strtoul(text, &end, 0);
+    bytes <<= *end == 'K' ? 10 : *end == 'M' ? 20 : 0;
+    return bytes >= HEAP_BYTES_MIN ? bytes : HEAP_BYTES_MIN;
 }
 
 static void mount_files(const char *directory) {
