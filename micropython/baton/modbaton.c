@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "py/mphal.h"
+#include "py/objlist.h"
 #include "py/runtime.h"
 
 #include "esp_app_desc.h"
@@ -54,9 +55,12 @@ static void begin_flash(void) {
     MP_THREAD_GIL_EXIT();
 }
 
-static void end_flash(void) {
+// Returns None, or raises OSError.
+static mp_obj_t end_flash(esp_err_t err) {
     MP_THREAD_GIL_ENTER();
     is_flash_busy = false;
+    check_esp_err(err);
+    return mp_const_none;
 }
 
 // A handle, size or offset: 32 bits, where -1 and 0xffffffff are the same.
@@ -80,15 +84,22 @@ static void get_data(mp_obj_t object, mp_buffer_info_t *buf) {
     }
 }
 
-// The port's own member, bound to `self`.
-static bool load_stock(mp_obj_t self, qstr name, mp_obj_t *dest) {
-    mp_map_elem_t *member =
-            mp_map_lookup(&MP_OBJ_TYPE_GET_SLOT(&stock_type, locals_dict)->map,
-                    MP_OBJ_NEW_QSTR(name), MP_MAP_LOOKUP);
-    if (member != NULL) {
-        mp_convert_member_lookup(self, &partition_type, member->value, dest);
+// A member of the type, or else of the port's type, bound to `self`; dest stays
+// as it is where there is none.
+static void load_member(
+        const mp_obj_type_t *type, mp_obj_t self, qstr name, mp_obj_t *dest) {
+    for (;; type = &stock_type) {
+        mp_map_elem_t *member =
+                mp_map_lookup(&MP_OBJ_TYPE_GET_SLOT(type, locals_dict)->map,
+                        MP_OBJ_NEW_QSTR(name), MP_MAP_LOOKUP);
+        if (member != NULL) {
+            mp_convert_member_lookup(self, type, member->value, dest);
+            return;
+        }
+        if (type == &stock_type) {
+            return;
+        }
     }
-    return member != NULL;
 }
 
 static mp_obj_t adopt(mp_obj_t stock_object) {
@@ -96,23 +107,24 @@ static mp_obj_t adopt(mp_obj_t stock_object) {
     return stock_object;
 }
 
-static const esp_partition_t *get_partition(mp_obj_t self) {
-    mp_obj_t info[2] = {MP_OBJ_NULL, MP_OBJ_NULL};
+// Begins work in the flash as well.
+static const esp_partition_t *begin_partition(mp_obj_t self) {
+    mp_obj_t info[2];
     mp_obj_t *items;
-    load_stock(self, MP_QSTR_info, info);
+    mp_load_method(self, MP_QSTR_info, info);
     mp_obj_get_array_fixed_n(mp_call_method_n_kw(0, 0, info), 6, &items);
-    uint32_t addr = get_u32(items[2]);
-    esp_partition_iterator_t i =
-            esp_partition_find((esp_partition_type_t)get_u32(items[0]),
-                    (esp_partition_subtype_t)get_u32(items[1]),
-                    mp_obj_str_get_str(items[4]));
-    const esp_partition_t *found = NULL;
-    for (; i != NULL && found == NULL; i = esp_partition_next(i)) {
-        const esp_partition_t *partition = esp_partition_get(i);
-        found = partition->address == addr ? partition : NULL;
+    const esp_partition_t *partition = esp_partition_find_first(
+            (esp_partition_type_t)MP_OBJ_SMALL_INT_VALUE(items[0]),
+            (esp_partition_subtype_t)MP_OBJ_SMALL_INT_VALUE(items[1]),
+            mp_obj_str_get_str(items[4]));
+    // Of two with everything the same but their place, never the wrong one.
+    if (partition != NULL
+            && partition->address
+                       != (uint32_t)MP_OBJ_SMALL_INT_VALUE(items[2])) {
+        partition = NULL;
     }
-    esp_partition_iterator_release(i);
-    return found; // ESP-IDF refuses NULL
+    begin_flash();
+    return partition; // ESP-IDF refuses NULL
 }
 
 static mp_obj_t partition_make_new(const mp_obj_type_t *type, size_t n_args,
@@ -130,15 +142,13 @@ static void partition_print(
 static mp_obj_t find_call(
         mp_obj_t self, size_t n_args, size_t n_kw, const mp_obj_t *args) {
     mp_obj_t stock[2];
-    size_t count;
-    mp_obj_t *items;
-    load_stock(self, MP_QSTR_find, stock);
-    mp_obj_t list = mp_call_function_n_kw(stock[0], n_args, n_kw, args);
-    mp_obj_get_array(list, &count, &items);
-    while (count > 0) {
-        adopt(items[--count]);
+    load_member(&stock_type, self, MP_QSTR_find, stock);
+    mp_obj_t found = mp_call_function_n_kw(stock[0], n_args, n_kw, args);
+    mp_obj_list_t *list = MP_OBJ_TO_PTR(found);
+    for (mp_obj_t *item = list->items + list->len; item > list->items;) {
+        adopt(*--item);
     }
-    return list;
+    return found;
 }
 static MP_DEFINE_CONST_OBJ_TYPE(
         find_type, MP_QSTR_function, MP_TYPE_FLAG_NONE, call, find_call);
@@ -146,7 +156,7 @@ static const mp_obj_base_t find_obj = {&find_type};
 
 static mp_obj_t partition_get_next_update(mp_obj_t self) {
     mp_obj_t stock[2] = {MP_OBJ_NULL, MP_OBJ_NULL};
-    load_stock(self, MP_QSTR_get_next_update, stock);
+    load_member(&stock_type, self, MP_QSTR_get_next_update, stock);
     return adopt(mp_call_method_n_kw(0, 0, stock));
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(
@@ -155,10 +165,7 @@ static MP_DEFINE_CONST_FUN_OBJ_1(
 static mp_obj_t partition_mark_invalid(mp_obj_t cls) {
     (void)cls;
     begin_flash();
-    esp_err_t err = esp_ota_mark_app_invalid_rollback_and_reboot();
-    end_flash();
-    check_esp_err(err);
-    return mp_const_none;
+    return end_flash(esp_ota_mark_app_invalid_rollback_and_reboot());
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(mark_invalid_fun_obj, partition_mark_invalid);
 static MP_DEFINE_CONST_CLASSMETHOD_OBJ(
@@ -168,7 +175,7 @@ static mp_obj_t partition_check_rollback(mp_obj_t cls) {
     (void)cls;
     begin_flash();
     bool is_possible = esp_ota_check_rollback_is_possible();
-    end_flash();
+    end_flash(ESP_OK);
     return mp_obj_new_bool(is_possible);
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(
@@ -176,37 +183,36 @@ static MP_DEFINE_CONST_FUN_OBJ_1(
 static MP_DEFINE_CONST_CLASSMETHOD_OBJ(
         check_rollback_obj, MP_ROM_PTR(&check_rollback_fun_obj));
 
-// A text that fills its field has no terminator.
-#define NEW_TEXT(field) mp_obj_new_str(field, strnlen(field, sizeof(field)))
-
 static mp_obj_t partition_app_description(mp_obj_t self) {
-    const esp_partition_t *partition = get_partition(self);
+    enum { TEXTS = 5 };
+    const esp_partition_t *partition = begin_partition(self);
     esp_app_desc_t app;
-    begin_flash();
-    esp_err_t err = esp_ota_get_partition_description(partition, &app);
-    end_flash();
-    check_esp_err(err);
-    mp_obj_t items[] = {
-            mp_obj_new_int_from_uint(app.secure_version),
-            NEW_TEXT(app.version),
-            NEW_TEXT(app.project_name),
-            NEW_TEXT(app.time),
-            NEW_TEXT(app.date),
-            NEW_TEXT(app.idf_ver),
-            mp_obj_new_bytes(app.app_elf_sha256, sizeof(app.app_elf_sha256)),
-    };
+    end_flash(esp_ota_get_partition_description(partition, &app));
+    mp_obj_t items[1 + TEXTS + 1];
+    items[0] = mp_obj_new_int_from_uint(app.secure_version);
+    const char *text = (const char *)&app + offsetof(esp_app_desc_t, version);
+    for (size_t i = 0; i < TEXTS; i++) {
+        size_t size = i & 2 ? sizeof(app.time) : sizeof(app.version);
+        // One that fills its field has no terminator.
+        items[1 + i] = mp_obj_new_str(text, strnlen(text, size));
+        text += size;
+    }
+    items[1 + TEXTS] =
+            mp_obj_new_bytes(app.app_elf_sha256, sizeof(app.app_elf_sha256));
     return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
 }
+_Static_assert(
+        offsetof(esp_app_desc_t, time) == offsetof(esp_app_desc_t, version) + 64
+                && offsetof(esp_app_desc_t, idf_ver)
+                           == offsetof(esp_app_desc_t, time) + 32,
+        "two long texts, two short ones, a long one");
 static MP_DEFINE_CONST_FUN_OBJ_1(
         app_description_obj, partition_app_description);
 
 static mp_obj_t partition_app_state(mp_obj_t self) {
-    const esp_partition_t *partition = get_partition(self);
+    const esp_partition_t *partition = begin_partition(self);
     esp_ota_img_states_t state;
-    begin_flash();
-    esp_err_t err = esp_ota_get_state_partition(partition, &state);
-    end_flash();
-    check_esp_err(err);
+    end_flash(esp_ota_get_state_partition(partition, &state));
     return mp_obj_new_int((int32_t)state);
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(app_state_obj, partition_app_state);
@@ -220,7 +226,7 @@ static struct baton_ota *find_ota(esp_ota_handle_t handle) {
 }
 
 // False where the handle is not in the list.
-static bool forget_ota(esp_ota_handle_t handle) {
+static MP_NOINLINE bool forget_ota(esp_ota_handle_t handle) {
     struct baton_ota **at = &MP_STATE_VM(baton_otas);
     for (; *at != NULL; at = &(*at)->next) {
         if ((*at)->handle == handle) {
@@ -231,13 +237,11 @@ static bool forget_ota(esp_ota_handle_t handle) {
     return false;
 }
 
-// What is in the list is alive until a soft reset ends everything, a thread
-// that was in the flash included.
+// What is in the list is alive until a soft reset ends everything.
 static mp_obj_t ota_del(mp_obj_t self_in) {
     struct baton_ota *self = MP_OBJ_TO_PTR(self_in);
     if (forget_ota(self->handle)) {
         esp_ota_abort(self->handle);
-        is_flash_busy = false;
     }
     return mp_const_none;
 }
@@ -259,19 +263,17 @@ static mp_obj_t partition_ota_begin(
     mp_arg_val_t arg;
     mp_arg_parse_all(n_args - 1, pos_args + 1, kw_args, 1, allowed, &arg);
     uint32_t size = get_u32(arg.u_obj);
-    const esp_partition_t *partition = get_partition(pos_args[0]);
     struct baton_ota *ota =
             mp_obj_malloc_with_finaliser(struct baton_ota, &ota_type);
     ota->is_sequential = size == (uint32_t)OTA_WITH_SEQUENTIAL_WRITES;
     ota->handle = 0;
-    begin_flash();
+    const esp_partition_t *partition = begin_partition(pos_args[0]);
     esp_err_t err = esp_ota_begin(partition, size, &ota->handle);
     if (err != ESP_OK) {
         // A failed erase leaves a handle that Python would never see.
         esp_ota_abort(ota->handle);
     }
-    end_flash();
-    check_esp_err(err);
+    end_flash(err);
     ota->next = MP_STATE_VM(baton_otas);
     MP_STATE_VM(baton_otas) = ota;
     return mp_obj_new_int_from_uint(ota->handle);
@@ -285,10 +287,7 @@ static mp_obj_t partition_ota_write(
     mp_buffer_info_t buf;
     get_data(data, &buf);
     begin_flash();
-    esp_err_t err = esp_ota_write(handle, buf.buf, buf.len);
-    end_flash();
-    check_esp_err(err);
-    return mp_const_none;
+    return end_flash(esp_ota_write(handle, buf.buf, buf.len));
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(ota_write_obj, partition_ota_write);
 
@@ -302,15 +301,13 @@ static mp_obj_t partition_ota_write_with_offset(
     mp_buffer_info_t buf;
     get_data(args[2], &buf);
     esp_err_t err = ESP_ERR_INVALID_ARG;
-    if (ota != NULL && ota->is_sequential) {
-        err = ESP_ERR_INVALID_STATE;
-    } else if (ota != NULL) {
-        begin_flash();
-        err = esp_ota_write_with_offset(ota->handle, buf.buf, buf.len, offset);
-        end_flash();
+    begin_flash();
+    if (ota != NULL) {
+        err = ota->is_sequential ? ESP_ERR_INVALID_STATE
+                                 : esp_ota_write_with_offset(
+                                         ota->handle, buf.buf, buf.len, offset);
     }
-    check_esp_err(err);
-    return mp_const_none;
+    return end_flash(err);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(
         ota_write_with_offset_obj, 4, 4, partition_ota_write_with_offset);
@@ -321,7 +318,7 @@ static mp_obj_t close_ota(
     esp_ota_handle_t handle = get_u32(handle_in);
     begin_flash();
     esp_err_t err = function(handle);
-    end_flash();
+    end_flash(ESP_OK);
     forget_ota(handle);
     check_esp_err(err);
     return mp_const_none;
@@ -376,14 +373,8 @@ static MP_DEFINE_CONST_DICT(partition_locals, partition_locals_table);
 // MicroPython looks for members of a type in its parent too, but not for those
 // of its objects.
 static void partition_attr(mp_obj_t self, qstr name, mp_obj_t *dest) {
-    if (dest[0] != MP_OBJ_NULL) {
-        return; // nothing can be set
-    }
-    bool is_own = mp_map_lookup((mp_map_t *)&partition_locals.map,
-                          MP_OBJ_NEW_QSTR(name), MP_MAP_LOOKUP)
-                  != NULL;
-    if (is_own || !load_stock(self, name, dest)) {
-        dest[1] = MP_OBJ_SENTINEL; // go on with the type's own members
+    if (dest[0] == MP_OBJ_NULL) { // nothing can be set
+        load_member(&partition_type, self, name, dest);
     }
 }
 
