@@ -196,7 +196,7 @@ static bool is_settled(uint32_t state) {
 static int load_running(const struct baton_flash *flash, uint32_t otadata_addr,
         uint32_t count, uint32_t running, struct baton_slots *slots,
         int *active) {
-    *active = 0;
+    *active = -1; // stays so where the records could not be read
     int err = baton_slots_load(flash, otadata_addr, slots);
     if (err != 0) {
         return err;
@@ -218,7 +218,7 @@ int baton_slots_settle(const struct baton_flash *flash, uint32_t otadata_addr,
     if (err == BATON_ERR_NO_CHOICE) {
         return 0;
     }
-    if (err != 0 && err != BATON_ERR_NOT_RUNNING) {
+    if (active < 0 || (err != 0 && err != BATON_ERR_NOT_RUNNING)) {
         return err;
     }
     uint32_t state = slots.copy[active].state;
