@@ -45,8 +45,7 @@ esp_err_t esp_ota_resume(const esp_partition_t *partition, size_t erase_size,
         size_t image_offset, esp_ota_handle_t *out_handle); // v5.5
 esp_err_t esp_ota_set_final_partition(esp_ota_handle_t handle,
         const esp_partition_t *final, bool finalize_with_copy); // v5.5
-esp_err_t esp_ota_write(
-        esp_ota_handle_t handle, const void *data, size_t size);
+esp_err_t esp_ota_write(esp_ota_handle_t handle, const void *data, size_t size);
 esp_err_t esp_ota_write_with_offset(esp_ota_handle_t handle, const void *data,
         size_t size, uint32_t offset);
 esp_err_t esp_ota_end(esp_ota_handle_t handle);

@@ -133,8 +133,8 @@ void esp_partition_munmap(esp_partition_mmap_handle_t handle);
 
 esp_err_t esp_partition_get_sha256(
         const esp_partition_t *partition, uint8_t *sha_256);
-bool esp_partition_check_identity(const esp_partition_t *partition_1,
-        const esp_partition_t *partition_2);
+bool esp_partition_check_identity(
+        const esp_partition_t *partition_1, const esp_partition_t *partition_2);
 
 // The list.
 

@@ -12,10 +12,10 @@
 
 // Whose behaviour. Later numbers include what earlier ones brought.
 enum baton_idf_release {
-    BATON_IDF_V5_4 = 504, // and earlier v5: no resume, no final partition
-    BATON_IDF_V5_5 = 505, // the default; what MicroPython is built with
-    BATON_IDF_V6_0 = 600, // set_boot on the active slot rewrites its record
-    BATON_IDF_V6_1 = 601, // one open handle for a partition
+    BATON_IDF_V5_4 = 504,   // and earlier v5: no resume, no final partition
+    BATON_IDF_V5_5 = 505,   // the default; what MicroPython is built with
+    BATON_IDF_V6_0 = 600,   // set_boot on the active slot rewrites its record
+    BATON_IDF_V6_1 = 601,   // one open handle for a partition
     BATON_IDF_MASTER = 999, // resume is refused while the app is unconfirmed
 };
 
