@@ -16,7 +16,7 @@ struct images_spec {
     uint16_t chip_id;
     uint16_t min_revision;
     uint16_t max_revision;
-    struct images_segment segments[17]; // up to the first of load_addr 0 and
+    struct images_segment segments[18]; // up to the first of load_addr 0 and
                                         // length 0
     bool no_descriptor;
     uint8_t mmu_page_log2;

@@ -26,6 +26,8 @@ static void test_chips(void **state) {
         assert_int_equal(baton_chip_id(chips[i].name), chips[i].id);
         assert_int_equal(baton_chip_bootloader_addr(chips[i].id),
                 chips[i].bootloader_addr);
+        bool is_xtensa = i < 2 || chips[i].id == 9;
+        assert_int_equal(baton_chip_is_riscv(chips[i].id), !is_xtensa);
         uint32_t data_addr = baton_chip_data_addr(chips[i].id);
         assert_true(baton_chip_is_mapped(chips[i].id, 0, data_addr));
         assert_false(baton_chip_is_mapped(chips[i].id, 0, data_addr - 1));
@@ -37,6 +39,9 @@ static void test_chips(void **state) {
     assert_int_equal(named, count);
     assert_int_equal(baton_chip_id("esp8266"), BATON_CHIP_ANY);
     assert_false(baton_chip_is_mapped(777, 0, 0x3F400020));
+    assert_false(baton_chip_is_riscv(777));
+    assert_false(baton_chip_has_page_choice(777));
+    assert_int_equal(baton_chip_data_addr(777), 0);
 }
 
 static void test_windows(void **state) {

@@ -322,6 +322,18 @@ static void test_trailing_bytes(void **state) {
     images_free(&made);
 }
 
+// Sixteen segments are the most there can be.
+static void test_sixteen_segments(void **state) {
+    (void)state;
+    struct images_spec spec = {.segments = {{0x3F400020, 256}}};
+    for (int i = 1; i < 16; i++) {
+        spec.segments[i] = (struct images_segment){0x3FFB0000, 4};
+    }
+    assert_int_equal(verify_spec(&spec, &esp32), 0);
+    spec.segments[16] = spec.segments[15];
+    assert_int_equal(verify_spec(&spec, &esp32), BATON_ERR_IMAGE_SEGMENT_COUNT);
+}
+
 static void test_first_error_sticks(void **state) {
     (void)state;
     struct images made;
@@ -358,6 +370,8 @@ static void test_block_revisions(void **state) {
             .min_block_revision = 103};
     assert_int_equal(verify_spec(&spec, &chip), BATON_ERR_IMAGE_REVISION);
     spec.min_block_revision = 102;
+    assert_int_equal(verify_spec(&spec, &chip), 0);
+    spec.max_block_revision = 102;
     assert_int_equal(verify_spec(&spec, &chip), 0);
     spec.max_block_revision = 101;
     assert_int_equal(verify_spec(&spec, &chip), BATON_ERR_IMAGE_REVISION);
@@ -507,6 +521,7 @@ int main(void) {
             cmocka_unit_test(test_no_segments),
             cmocka_unit_test(test_partition_size),
             cmocka_unit_test(test_trailing_bytes),
+            cmocka_unit_test(test_sixteen_segments),
             cmocka_unit_test(test_first_error_sticks),
             cmocka_unit_test(test_revisions),
             cmocka_unit_test(test_block_revisions),

@@ -74,6 +74,16 @@ static void test_other_files(void **state) {
             {"version https://git-lfs.github.com/spec/v1\n", 0,
                     BATON_ERR_IS_TEXT},
             {":020000040800F2\r\n", 0, BATON_ERR_IS_TEXT},
+            {"<a>", 0, BATON_ERR_IS_HTML},
+            {"<z>", 0, BATON_ERR_IS_HTML},
+            {"<A>", 0, BATON_ERR_IS_HTML},
+            {"<Z>", 0, BATON_ERR_IS_HTML},
+            {"<@>", 0, BATON_ERR_IS_TEXT},
+            {"<[>", 0, BATON_ERR_IS_TEXT},
+            {"<`>", 0, BATON_ERR_IS_TEXT},
+            {"<{>", 0, BATON_ERR_IS_TEXT},
+            {"~tilde~", 0, BATON_ERR_IS_TEXT},
+            {"delete\x7F", 0, BATON_ERR_IMAGE_MAGIC},
             {"<", 0, BATON_ERR_IS_TEXT},
             {"< 5", 0, BATON_ERR_IS_TEXT},
             {" \n", 0, BATON_ERR_IS_TEXT},
@@ -112,6 +122,19 @@ static void test_esp8266(void **state) {
     expect_kind("esp8266", head, 288, BATON_ERR_IS_ESP8266);
     expect_kind("esp8266", head, 16, BATON_ERR_IS_ESP8266);
     expect_kind("esp8266", head, 15, BATON_ERR_IMAGE_TRUNCATED);
+    static const struct {
+        uint32_t load_addr;
+        bool is_esp8266;
+    } loads[] = {{0x400FFFFC, false}, {0x40100000, true}, {0x4010FFFC, true},
+            {0x40110000, false}};
+    for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
+        for (int k = 0; k < 4; k++) {
+            head[8 + k] = (uint8_t)(loads[i].load_addr >> (8 * k));
+        }
+        expect_kind("load address", head, 16,
+                loads[i].is_esp8266 ? BATON_ERR_IS_ESP8266
+                                    : BATON_ERR_IMAGE_TRUNCATED);
+    }
     expect_kind("esp8266 v2", "\xEA\x04\x02\x40", 4, BATON_ERR_IS_ESP8266);
 }
 
@@ -320,6 +343,8 @@ static void test_decode(void **state) {
                     .chip_id = 9, .min_revision = 2, .max_revision = 199});
     assert_int_equal(
             baton_image_decode(made.data, 0, &info), BATON_ERR_IMAGE_TRUNCATED);
+    assert_int_equal(baton_image_decode((const uint8_t *)"text", 0, &info),
+            BATON_ERR_IMAGE_TRUNCATED);
     assert_int_equal(baton_image_decode(made.data, 23, &info),
             BATON_ERR_IMAGE_TRUNCATED);
     assert_int_equal(baton_image_decode(made.data, 24, &info), 0);
@@ -334,6 +359,8 @@ static void test_decode(void **state) {
     assert_int_equal(info.header.min_revision, 2);
     assert_int_equal(info.header.max_revision, 199);
     assert_int_equal(info.header.digest_appended, 1);
+    assert_true(info.has_digest);
+    assert_false(info.digest_ok);
     assert_int_equal(baton_image_decode(made.data, 287, &info), 0);
     assert_false(info.has_descriptor);
     assert_int_equal(baton_image_decode(made.data, 288, &info), 0);

@@ -66,6 +66,10 @@ static const struct text texts[] = {
               "ESP32S3 with ESP32S3\r\n"),
                 {"CircuitPython", "8.2.6", "2023-09-12",
                         "Adafruit Feather ESP32S3", "ESP32S3"}},
+        {TEXT("MicroPython-1.25.0-xtensa-IDFv5.2.2\0MicroPython-1.26.0-riscv"),
+                {"MicroPython", "v1.25.0", "", "", ""}},
+        {TEXT("v1.25.0 on 2025-04-15\0v1.26.0 on 2025-08-09"),
+                {"MicroPython", "v1.25.0", "2025-04-15", "", ""}},
         // What looks alike and is not.
         {TEXT("8.2.6 on 2023-09-12"), {"", "", "", "", ""}},
         {TEXT("version on 2023-09-12"), {"", "", "", "", ""}},
@@ -116,17 +120,53 @@ static void test_long_lines(void **state) {
     }
 }
 
-// A version whose beginning was dropped from the buffer is not taken.
+// A version that is too long is not taken, also where its beginning was dropped
+// from the buffer.
 static void test_cut_line(void **state) {
     (void)state;
     char line[1000];
-    for (size_t at = 200; at < 900; at++) {
-        memset(line, 'v', sizeof(line));
-        memset(line, '1', at);
-        memcpy(line + at, " on 2025-04-15", 14);
+    for (size_t at = 0; at < 400; at++) {
+        memset(line, 'x', sizeof(line));
+        line[at] = ' ';
+        for (size_t i = 1; i <= 60; i += 2) {
+            memcpy(line + at + i, "v1", 2);
+        }
+        memcpy(line + at + 61, " on 2025-04-15 ", 15);
         scan(line, sizeof(line), 1000);
         assert_string_equal(names.version, "");
     }
+}
+
+// The longest fields that fit, and one byte more.
+static void test_field_sizes(void **state) {
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        char line[256];
+        char version[64] = "v1";
+        char board[80];
+        char chip[32];
+        memset(version + 2, '0', BATON_NAMES_VERSION_BYTES - 3 + more);
+        version[BATON_NAMES_VERSION_BYTES - 1 + more] = 0;
+        snprintf(line, sizeof(line), "%s on 2025-04-15", version);
+        scan(line, strlen(line), 1000);
+        assert_string_equal(names.version, more == 0 ? version : "");
+        for (int field = 0; field < 2; field++) {
+            size_t board_more = field == 0 ? more : 0;
+            size_t chip_more = field == 1 ? more : 0;
+            memset(board, 'b', sizeof(board));
+            board[BATON_NAMES_BOARD_BYTES - 1 + board_more] = 0;
+            memset(chip, 'C', sizeof(chip));
+            chip[BATON_NAMES_CHIP_BYTES - 1 + chip_more] = 0;
+            snprintf(line, sizeof(line), "; %s with %s", board, chip);
+            scan(line, strlen(line), 1000);
+            assert_string_equal(names.board, more == 0 ? board : "");
+            assert_string_equal(names.chip, more == 0 ? chip : "");
+        }
+    }
+    scan("; board with ", 13, 1000);
+    assert_string_equal(names.board, "");
+    scan(";  with ESP32", 13, 1000);
+    assert_string_equal(names.board, "");
 }
 
 static void test_nothing(void **state) {
@@ -143,6 +183,7 @@ int main(void) {
             cmocka_unit_test(test_texts),
             cmocka_unit_test(test_long_lines),
             cmocka_unit_test(test_cut_line),
+            cmocka_unit_test(test_field_sizes),
             cmocka_unit_test(test_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
