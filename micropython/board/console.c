@@ -38,8 +38,12 @@ void baton_console_begin(void) {
 
 void baton_console_repl(bool on) {
     is_raw = is_terminal && on;
-    if (is_terminal) {
-        tcsetattr(STDIN_FILENO, TCSANOW, on ? &raw : &normal);
+    if (!is_terminal) {
+        return;
+    }
+    tcsetattr(STDIN_FILENO, TCSANOW, on ? &raw : &normal);
+    if (on) {
+        mp_hal_stdout_tx_str("(Ctrl-] ends the simulation)\r\n");
     }
 }
 

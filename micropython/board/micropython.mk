@@ -17,6 +17,7 @@ SRC_USERMOD_C += $(addprefix $(USERMOD_DIR)/, \
 	modesp32.c \
 	modnetwork.c \
 	modos.c \
+	modselect.c \
 	modsocket.c \
 	modsys.c \
 	start.c \

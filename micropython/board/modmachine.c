@@ -93,8 +93,18 @@ static mp_obj_t machine_enable_irq(mp_obj_t state) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(machine_enable_irq_obj, machine_enable_irq);
 
+// Bits that leave a pin go nowhere.
+static mp_obj_t take_bitstream(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    mp_buffer_info_t buf;
+    mp_get_buffer_raise(args[3], &buf, MP_BUFFER_READ);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(bitstream_obj, 4, 4, take_bitstream);
+
 #define MICROPY_PY_MACHINE_EXTRA_GLOBALS                                       \
     {MP_ROM_QSTR(MP_QSTR_sleep), MP_ROM_PTR(&machine_lightsleep_obj)},         \
+            {MP_ROM_QSTR(MP_QSTR_bitstream), MP_ROM_PTR(&bitstream_obj)},      \
             {MP_ROM_QSTR(MP_QSTR_disable_irq),                                 \
                     MP_ROM_PTR(&machine_disable_irq_obj)},                     \
             {MP_ROM_QSTR(MP_QSTR_enable_irq),                                  \

@@ -467,6 +467,7 @@ static const mp_rom_map_elem_t network_globals_table[] = {
         {MP_ROM_QSTR(MP_QSTR_MODE_11B), MP_ROM_INT(1)},
         {MP_ROM_QSTR(MP_QSTR_MODE_11G), MP_ROM_INT(2)},
         {MP_ROM_QSTR(MP_QSTR_MODE_11N), MP_ROM_INT(4)},
+        {MP_ROM_QSTR(MP_QSTR_MODE_LR), MP_ROM_INT(8)},
         {MP_ROM_QSTR(MP_QSTR_AUTH_OPEN), MP_ROM_INT(0)},
         {MP_ROM_QSTR(MP_QSTR_AUTH_WEP), MP_ROM_INT(1)},
         {MP_ROM_QSTR(MP_QSTR_AUTH_WPA_PSK), MP_ROM_INT(2)},

@@ -258,6 +258,33 @@ bytearray(1500000)
     assert report["end"] == "a script ended in an exception"
 
 
+NAMES = """
+import os, sys
+print(os.uname().release, "|", os.uname().version, "|", os.uname().machine)
+print(sys.version, "|", sys.implementation.version, sys.implementation._machine)
+"""
+
+
+@pytest.mark.parametrize("text, release, numbers", [
+    # What a real image says in its constants goes before its descriptor.
+    (b"\0MicroPython v1.27.3 on 2026-01-02; Generic ESP32S3 module with "
+     b"ESP32S3\0v1.27.3 on 2026-01-02\0", "1.27.3", "(1, 27, 3, '')"),
+    (b"\0MicroPython v1.28.0-preview.7.gabc on 2026-01-02; Generic ESP32S3 "
+     b"module with ESP32S3\0", "1.28.0-preview.7.gabc",
+     "(1, 28, 0, 'preview')"),
+])
+def test_names_are_those_of_the_running_image(board, text, release, numbers):
+    (board.folder / "real.img").write_bytes(image("", payload=text))
+    board.make("--ota_0", "real.img")
+    console, _ = run_script(board, NAMES)
+    version = f"v{release} on 2026-01-02"
+    machine = "Generic ESP32S3 module with ESP32S3"
+    assert console.splitlines() == [
+        f"{release} | {version} | {machine}",
+        f"3.4.0; MicroPython {version} | {numbers} {machine}",
+    ]
+
+
 def test_interpreter_says_what_it_wants(micropython):
     done = subprocess.run([micropython], capture_output=True, text=True,
                           env={}, timeout=30)

@@ -2,6 +2,7 @@
 import machine
 import time
 from machine import RTC, Pin, Signal, Timer, WDT
+from neopixel import NeoPixel
 
 
 def show(what, call, *args, **kw):
@@ -43,6 +44,11 @@ show("input only", Pin, 34, Pin.OUT)
 signal = Signal(led, invert=True)
 signal.on()
 show("signal", lambda: (signal.value(), led.value()))
+
+pixels = NeoPixel(Pin(16), 2)
+pixels[0] = (1, 2, 3)
+pixels.write()
+show("pixels", lambda: (pixels[0], pixels[1], bytes(pixels.buf)))
 
 rtc = RTC()
 show("memory", rtc.memory)

@@ -11,7 +11,7 @@ def show(what, call, *args):
         print(what, type(exc).__name__, exc.args)
 
 
-print(sys.platform, sys.path)
+print(sys.platform, sys.path, sys.version, sys.maxsize)
 show("uname", os.uname)
 print(os.uname()[3] == os.uname().version, os.uname().sysname)
 show("listdir", os.listdir)

@@ -87,6 +87,8 @@ server.close()
 
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.bind(("127.0.0.1", PORT))
+print("select", [len(x) for x in select.select([udp], [udp], [], 0)],
+      select.select([udp], [], [], 0.02))
 print("sent", udp.sendto(b"datagram", ("127.0.0.1", PORT)))
 print("received", udp.recvfrom(100)[0])
 udp.settimeout(0.02)

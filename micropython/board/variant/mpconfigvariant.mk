@@ -8,7 +8,7 @@ FROZEN_MANIFEST = $(VARIANT_DIR)/../frozen/manifest.py
 MP_CONFIGFILE = <mpconfigvirtual.h>
 QSTR_GLOBAL_DEPENDENCIES += $(VARIANT_DIR)/mpconfigvirtual.h
 # Upstream's unix port does not look at MP_CONFIGFILE itself.
-CFLAGS_EXTRA += -DMP_CONFIGFILE="$(MP_CONFIGFILE)"
+CFLAGS += -DMP_CONFIGFILE="$(MP_CONFIGFILE)"
 
 # What a script could reach this machine with.
 MICROPY_PY_FFI = 0
@@ -22,7 +22,7 @@ MICROPY_PY_SOCKET = 0
 MICROPY_SSL_AXTLS = 0
 MICROPY_SSL_MBEDTLS = 0
 CFLAGS += -DMICROPY_SSL_MBEDTLS=1
-LDFLAGS_EXTRA += -lmbedtls -lmbedx509 -lmbedcrypto
+TLS_LIBS = -lmbedtls -lmbedx509 -lmbedcrypto
 
 # The chip's REPL and its way to run boot.py and main.py.
 SHARED_SRC_C_EXTRA += runtime/pyexec.c
@@ -39,5 +39,5 @@ $(BUILD)/py/moderrno.o: CFLAGS += -DBATON_CHIP_ERRNO
 # The prompt's first line names the image in the running slot.
 $(BUILD)/shared/runtime/pyexec.o: CFLAGS += -DBATON_LIVE_BANNER
 
-LIB += $(BATON_LIB)
+LIB += $(BATON_LIB) $(TLS_LIBS)
 $(BUILD)/$(PROG): $(BATON_LIB)
