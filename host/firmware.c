@@ -131,15 +131,18 @@ static bool parse_table(struct firmware *self, uint32_t off) {
     return err == 0 && self->row_count > 0;
 }
 
+// An old application, without a descriptor, is one too.
 static bool find_app(
         const struct firmware *self, size_t row, uint32_t base, uint32_t *off) {
     const struct baton_partition *partition = &self->rows[row];
     *off = partition->addr - base;
-    return partition->type == BATON_TYPE_APP && partition->addr >= base
-           && *off < self->len
-           && baton_image_identify(self->data + *off,
-                      smaller(self->len - *off, BATON_IMAGE_HEAD_BYTES))
-                      == 0;
+    if (partition->type != BATON_TYPE_APP || partition->addr < base
+            || *off >= self->len) {
+        return false;
+    }
+    int err = baton_image_identify(self->data + *off,
+            smaller(self->len - *off, BATON_IMAGE_HEAD_BYTES));
+    return err == 0 || err == BATON_ERR_IMAGE_DESCRIPTOR;
 }
 
 static uint32_t count_apps(const struct firmware *self, uint32_t base) {

@@ -241,13 +241,15 @@ static void print_image(const struct firmware_image *image) {
     print_signature(&image->signature);
 }
 
-// One line on an application inside a larger file.
+// An application inside a larger file.
 static void print_app(const struct firmware *self, size_t index) {
     const struct firmware_image *image = &self->apps[index].image;
     const char *from;
     const char *project = firmware_project(image);
     const char *version = firmware_version(image, &from);
-    printf("\n  %s: ", self->rows[self->apps[index].row].label);
+    printf("\n  ");
+    print_clean(self->rows[self->apps[index].row].label);
+    printf(": ");
     if (image->err != 0) {
         printf("%s\n", baton_strerror(image->err));
         return;
@@ -255,11 +257,13 @@ static void print_app(const struct firmware *self, size_t index) {
     print_clean(project);
     printf("%s", project[0] != 0 ? " " : "");
     print_clean(version);
-    printf("%s%s\n", version[0] != 0 ? ", " : "", "good");
-    print_label("  board");
-    printf("%s%s%s\n", image->names.board,
-            image->names.board[0] != 0 ? " with " : "(not named)",
-            image->names.chip);
+    bool is_text = strcmp(from, "text") == 0 && image->names.date[0] != 0;
+    printf("%s%s%s\n", is_text ? " on " : "", is_text ? image->names.date : "",
+            project[0] != 0 || version[0] != 0 ? ", good" : "good");
+    if (image->names.board[0] != 0) {
+        print_label("  board");
+        printf("%s with %s\n", image->names.board, image->names.chip);
+    }
     print_label("  in the file");
     printf("offset 0x%x, %u bytes\n", (unsigned)image->off,
             (unsigned)image->info.len_bytes);
@@ -288,6 +292,44 @@ static void print_table(const struct firmware *self) {
     }
 }
 
+// A name as one word of a shell's command line.
+static void print_quoted(const char *text) {
+    putchar('\'');
+    for (; *text != 0; text++) {
+        if (*text == '\'') {
+            printf("'\\''");
+        } else {
+            putchar(*text);
+        }
+    }
+    putchar('\'');
+}
+
+// A label as a file name: the table may hold anything.
+static void print_file_name(const char *label) {
+    for (; *label != 0; label++) {
+        bool is_plain = (*label >= '0' && *label <= '9')
+                        || (*label >= 'A' && *label <= 'Z')
+                        || (*label >= 'a' && *label <= 'z') || *label == '-';
+        putchar(is_plain ? *label : '_');
+    }
+    printf(".app-bin\n");
+}
+
+static void print_cut(const char *path, const struct firmware *self) {
+    for (size_t i = 0; i < self->app_count; i++) {
+        const struct firmware_image *image = &self->apps[i].image;
+        if (image->err == 0) {
+            printf("\n  To cut the application out:\n    tail -c +%u ",
+                    (unsigned)image->off + 1);
+            print_quoted(path);
+            printf(" | head -c %u > ", (unsigned)image->info.len_bytes);
+            print_file_name(self->rows[self->apps[i].row].label);
+            return;
+        }
+    }
+}
+
 static void print_merged(const char *path, const struct firmware *self) {
     print_label("flash");
     printf("the file begins at flash address 0x%x\n",
@@ -295,10 +337,11 @@ static void print_merged(const char *path, const struct firmware *self) {
     if (self->has_image) {
         const struct firmware_image *image = &self->image;
         print_label("bootloader");
-        printf("at 0x%x in the file, for %s%s%s\n", (unsigned)image->off,
+        printf("at 0x%x in the file, for %s%s", (unsigned)image->off,
                 chip_text(image->info.header.chip_id),
-                image->idf_version[0] != 0 ? ", ESP-IDF " : "",
-                image->idf_version);
+                image->idf_version[0] != 0 ? ", ESP-IDF " : "");
+        print_clean(image->idf_version);
+        putchar('\n');
     }
     print_label("table");
     printf("at 0x%x in the file\n", (unsigned)self->table_off);
@@ -306,17 +349,7 @@ static void print_merged(const char *path, const struct firmware *self) {
     for (size_t i = 0; i < self->app_count; i++) {
         print_app(self, i);
     }
-    for (size_t i = 0; i < self->app_count; i++) {
-        const struct firmware_image *image = &self->apps[i].image;
-        if (image->err == 0) {
-            printf("\n  To cut the application out:\n"
-                   "    tail -c +%u '%s' | head -c %u > %s.app-bin\n",
-                    (unsigned)image->off + 1, path,
-                    (unsigned)image->info.len_bytes,
-                    self->rows[self->apps[i].row].label);
-            return;
-        }
-    }
+    print_cut(path, self);
 }
 
 static const char *kind_text(const struct firmware *self) {

@@ -385,6 +385,10 @@ def test_bootloader(baton, tmp_path):
     assert told["digest_ok"] is False
 
 
+# A name that a printed command has to quote.
+NAME = "merged file's.bin"
+
+
 @pytest.mark.parametrize("base,first", [
     (0x0, 0x0), (0x0, 0x1000), (0x1000, 0x1000), (0x0, 0x2000),
     (0x2000, 0x2000)])
@@ -395,8 +399,8 @@ def test_merged(baton, image, table, tmp_path, base, first):
     merged = merge(base, [(first, bootloader()), (0x8000, table.read_bytes()),
                           (0xD000, OTADATA), (0x10000, app),
                           (0x30000, app[:-1] + b"!")])
-    (tmp_path / "merged file.bin").write_bytes(merged)
-    told = info(baton, "merged file.bin", code=1)
+    (tmp_path / NAME).write_bytes(merged)
+    told = info(baton, NAME, code=1)
     assert told["kind"] == "merged"
     assert told["error"]["code"] == "BATON_ERR_IS_MERGED"
     assert told["table_off"] == 0x8000 - base
@@ -409,11 +413,11 @@ def test_merged(baton, image, table, tmp_path, base, first):
     assert inside["image_bytes"] == len(app)
     assert inside["version"] == "v1.26.1"
     assert told["applications"][1]["error"]["code"] == "BATON_ERR_IMAGE_DIGEST"
-    done = baton("image", "info", "merged file.bin", code=1)
+    done = baton("image", "info", NAME, code=1)
     command = done.stdout.strip().splitlines()[-1].strip()
     subprocess.run(command, shell=True, cwd=tmp_path, check=True)
     assert (tmp_path / "ota_0.app-bin").read_bytes() == app
-    done = baton("image", "check", "merged file.bin", code=1)
+    done = baton("image", "check", NAME, code=1)
     assert "BATON_ERR_IS_MERGED" in done.stderr
     assert f"offset 0x{0x10000 - base:x}, {len(app)} bytes" in done.stderr
 
