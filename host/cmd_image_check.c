@@ -198,6 +198,11 @@ static int judge(const struct check *self, const struct firmware *firmware) {
                           : BATON_IMAGE_HEAD_BYTES;
     int err = baton_image_check(
             firmware->data, head, (uint32_t)firmware->len, &config);
+    if (err == BATON_ERR_IS_BOOTLOADER && firmware->has_image
+            && !image->is_bootloader) {
+        // It begins in RAM, but is not all for RAM: another system's program.
+        return BATON_ERR_IMAGE_DESCRIPTOR;
+    }
     static struct baton_image verifier;
     if (err == 0) {
         err = baton_image_begin(&verifier, &config);

@@ -352,3 +352,8 @@ const char *firmware_project(const struct firmware_image *image) {
     const char *project = image->info.descriptor.project_name;
     return project[0] != 0 ? project : image->names.system;
 }
+
+bool firmware_has_elf_sha256(const struct baton_app_descriptor *descriptor) {
+    static const uint8_t none[BATON_SHA256_BYTES];
+    return memcmp(descriptor->elf_sha256, none, sizeof(none)) != 0;
+}

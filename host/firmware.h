@@ -77,6 +77,9 @@ const char *firmware_version(
 // The project: the descriptor's, else the system found in the data; or "".
 const char *firmware_project(const struct firmware_image *image);
 
+// False where the descriptor carries no digest of an ELF: all zeros.
+bool firmware_has_elf_sha256(const struct baton_app_descriptor *descriptor);
+
 // The kind of memory a segment is for: "flash_code", "iram", "padding" ...
 const char *firmware_memory(
         uint16_t chip_id, uint8_t page_log2, uint32_t load_addr);

@@ -5,7 +5,6 @@
 // does not say is null; the keys of a kind are always the same.
 #include <cjson/cJSON.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,14 +18,6 @@ static void add_hex(
         snprintf(text + 2 * i, 3, "%02x", data[i]);
     }
     cJSON_AddStringToObject(object, key, text);
-}
-
-static bool is_all_zero(const uint8_t *data, size_t len) {
-    size_t i = 0;
-    while (i < len && data[i] == 0) {
-        i++;
-    }
-    return i == len;
 }
 
 // Bytes that are not ASCII become '?': what stands in an image need not be
@@ -81,10 +72,10 @@ static void add_descriptor(cJSON *object, const struct baton_image_info *info) {
     add_text(json, "date", d->date);
     add_text(json, "time", d->time);
     add_text(json, "idf_version", d->idf_version);
-    if (is_all_zero(d->elf_sha256, BATON_SHA256_BYTES)) {
-        cJSON_AddNullToObject(json, "elf_sha256");
-    } else {
+    if (firmware_has_elf_sha256(d)) {
         add_hex(json, "elf_sha256", d->elf_sha256, BATON_SHA256_BYTES);
+    } else {
+        cJSON_AddNullToObject(json, "elf_sha256");
     }
     cJSON_AddNumberToObject(json, "min_block_revision", d->min_block_revision);
     add_limit(json, "max_block_revision", d->max_block_revision);

@@ -53,14 +53,6 @@ static void print_revision(const struct baton_image_header *header) {
     }
 }
 
-static bool is_zero(const uint8_t *data, size_t len) {
-    size_t i = 0;
-    while (i < len && data[i] == 0) {
-        i++;
-    }
-    return i == len;
-}
-
 // "v1.25.0 on 2025-04-15 (found in the image's text)"
 static void print_version(const struct firmware_image *image) {
     const struct baton_names *names = &image->names;
@@ -107,7 +99,7 @@ static void print_descriptor(const struct firmware_image *image) {
         putchar('\n');
     }
     print_field("ESP-IDF", d->idf_version);
-    if (!is_zero(d->elf_sha256, BATON_SHA256_BYTES)) {
+    if (firmware_has_elf_sha256(d)) {
         print_label("ELF SHA-256");
         print_hex(d->elf_sha256, BATON_SHA256_BYTES);
         putchar('\n');
