@@ -15,7 +15,7 @@
 #include "baton-posix/board.h"
 #include "idf_state.h"
 
-struct idf_state idf_state;
+struct baton_idf_state baton_idf_state;
 
 int baton_idf_attach(const struct baton_idf_config *config) {
     baton_idf_detach();
@@ -25,32 +25,34 @@ int baton_idf_attach(const struct baton_idf_config *config) {
             || (config->anti_rollback && no_burn)) {
         return BATON_ERR_ARG;
     }
-    idf_state.config = *config;
+    baton_idf_state.config = *config;
     if (config->release == 0) {
-        idf_state.config.release = BATON_IDF_V5_5;
+        baton_idf_state.config.release = BATON_IDF_V5_5;
     }
     if (config->table_addr == 0) {
-        idf_state.config.table_addr = ESP_PARTITION_TABLE_OFFSET;
+        baton_idf_state.config.table_addr = ESP_PARTITION_TABLE_OFFSET;
     }
-    idf_state.bootloader_addr = baton_chip_bootloader_addr(idf_chip_id());
+    baton_idf_state.bootloader_addr =
+            baton_chip_bootloader_addr(baton_idf_chip_id());
     return 0;
 }
 
 void baton_idf_detach(void) {
-    idf_ota_reset();
-    idf_boot_reset();
-    idf_partition_reset();
-    idf_state = (struct idf_state){0};
+    baton_idf_nvs_reset();
+    baton_idf_ota_reset();
+    baton_idf_boot_reset();
+    baton_idf_partition_reset();
+    baton_idf_state = (struct baton_idf_state){0};
 }
 
-uint16_t idf_chip_id(void) {
-    const struct baton_chip *chip = idf_state.config.chip;
+uint16_t baton_idf_chip_id(void) {
+    const struct baton_chip *chip = baton_idf_state.config.chip;
     return chip != NULL ? chip->id : BATON_CHIP_ANY;
 }
 
-void idf_fatal(const char *what) {
-    if (idf_state.config.fatal != NULL) {
-        idf_state.config.fatal(idf_state.config.context, what);
+void baton_idf_fatal(const char *what) {
+    if (baton_idf_state.config.fatal != NULL) {
+        baton_idf_state.config.fatal(baton_idf_state.config.context, what);
         return;
     }
     fprintf(stderr, "abort: %s\n", what);
@@ -58,8 +60,8 @@ void idf_fatal(const char *what) {
 }
 
 void esp_restart(void) {
-    if (idf_state.config.restart != NULL) {
-        idf_state.config.restart(idf_state.config.context);
+    if (baton_idf_state.config.restart != NULL) {
+        baton_idf_state.config.restart(baton_idf_state.config.context);
         return;
     }
     exit(BATON_EXIT_RESET);
@@ -165,11 +167,11 @@ void _esp_error_check_failed_without_abort(esp_err_t rc, const char *file,
 void _esp_error_check_failed(esp_err_t rc, const char *file, int line,
         const char *function, const char *expression) {
     _esp_error_check_failed_without_abort(rc, file, line, function, expression);
-    idf_fatal("ESP_ERROR_CHECK failed");
+    baton_idf_fatal("ESP_ERROR_CHECK failed");
 }
 
 uint32_t esp_efuse_read_secure_version(void) {
-    const struct baton_chip *chip = idf_state.config.chip;
+    const struct baton_chip *chip = baton_idf_state.config.chip;
     return chip != NULL ? chip->secure_version : 0;
 }
 
@@ -179,7 +181,7 @@ bool esp_efuse_check_secure_version(uint32_t secure_version) {
 
 // Bits of the eFuse field; the vendor's build can choose fewer.
 static uint32_t secure_version_bits(void) {
-    switch (idf_chip_id()) {
+    switch (baton_idf_chip_id()) {
     case ESP_CHIP_ID_ESP32:
         return 32;
     case ESP_CHIP_ID_ESP32C2:
@@ -202,10 +204,10 @@ esp_err_t esp_efuse_update_secure_version(uint32_t secure_version) {
     if (secure_version == now) {
         return ESP_OK;
     }
-    if (idf_state.config.burn_secure_version == NULL) {
+    if (baton_idf_state.config.burn_secure_version == NULL) {
         return ESP_ERR_NOT_SUPPORTED;
     }
-    int err = idf_state.config.burn_secure_version(
-            idf_state.config.context, secure_version);
+    int err = baton_idf_state.config.burn_secure_version(
+            baton_idf_state.config.context, secure_version);
     return err == 0 ? ESP_OK : ESP_FAIL;
 }

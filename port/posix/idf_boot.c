@@ -16,12 +16,12 @@ static const esp_partition_t *running_partition;
 static esp_app_desc_t running_desc;
 static bool has_running_desc;
 
-void idf_boot_reset(void) {
+void baton_idf_boot_reset(void) {
     running_partition = NULL;
     has_running_desc = false;
 }
 
-bool idf_is_ota_app(const esp_partition_t *partition) {
+bool baton_idf_is_ota_app(const esp_partition_t *partition) {
     return partition->type == ESP_PARTITION_TYPE_APP
            && partition->subtype >= ESP_PARTITION_SUBTYPE_APP_OTA_MIN
            && partition->subtype < ESP_PARTITION_SUBTYPE_APP_OTA_MAX;
@@ -64,7 +64,7 @@ static struct choice read_choice(void) {
     if (choice.otadata == NULL) {
         return choice;
     }
-    if (baton_slots_load(idf_state.config.flash, choice.otadata->address,
+    if (baton_slots_load(baton_idf_state.config.flash, choice.otadata->address,
                 &choice.records)
             != 0) {
         choice.otadata = NULL;
@@ -109,7 +109,7 @@ const esp_partition_t *esp_ota_get_running_partition(void) {
     if (running_partition != NULL) {
         return running_partition;
     }
-    uint32_t addr = idf_state.config.running_addr;
+    uint32_t addr = baton_idf_state.config.running_addr;
     esp_partition_iterator_t it = esp_partition_find(
             ESP_PARTITION_TYPE_APP, ESP_PARTITION_SUBTYPE_ANY, NULL);
     while (it != NULL) {
@@ -121,8 +121,8 @@ const esp_partition_t *esp_ota_get_running_partition(void) {
         }
         it = esp_partition_next(it);
     }
-    idf_fatal("esp_ota_get_running_partition: no app partition holds the "
-              "running code");
+    baton_idf_fatal("esp_ota_get_running_partition: no app partition holds the "
+                    "running code");
     return NULL;
 }
 
@@ -145,8 +145,9 @@ const esp_partition_t *esp_ota_get_next_update_partition(
                                            : esp_partition_verify(start_from);
     if (start == NULL) {
         if (start_from != NULL) {
-            idf_fatal("esp_ota_get_next_update_partition: start_from is not "
-                      "in the partition table");
+            baton_idf_fatal(
+                    "esp_ota_get_next_update_partition: start_from is not "
+                    "in the partition table");
         }
         return NULL;
     }
@@ -217,22 +218,23 @@ static esp_err_t select_slot(uint32_t slot) {
     if (choice.active >= 0) {
         const struct baton_slot_record *now =
                 &choice.records.copy[choice.active];
-        bool in_place = idf_state.config.release >= BATON_IDF_V6_0
+        bool in_place = baton_idf_state.config.release >= BATON_IDF_V6_0
                         && baton_slots_slot(now, choice.count) == slot;
         copy = in_place ? choice.active : 1 - choice.active;
         seq = now->seq;
         // Before v6.0 a slot that is chosen already comes out here with the
         // same number.
         if (!in_place && !next_seq(now->seq, choice.count, slot, &seq)) {
-            idf_fatal("esp_ota_set_boot_partition: sequence numbers are used "
-                      "up");
+            baton_idf_fatal(
+                    "esp_ota_set_boot_partition: sequence numbers are used "
+                    "up");
             return ESP_ERR_INVALID_STATE;
         }
     }
     struct baton_slot_record record = choice.records.copy[copy];
     record.seq = seq;
-    record.state = idf_state.config.no_rollback ? BATON_STATE_UNDEFINED
-                                                : BATON_STATE_NEW;
+    record.state = baton_idf_state.config.no_rollback ? BATON_STATE_UNDEFINED
+                                                      : BATON_STATE_NEW;
     record.crc = baton_slots_crc(seq);
     return write_record(choice.otadata, copy, &record);
 }
@@ -261,7 +263,7 @@ static esp_err_t set_boot(const esp_partition_t *partition) {
                        ? ESP_ERR_NOT_FOUND
                        : esp_partition_erase_range(otadata, 0, otadata->size);
     }
-    if (idf_state.config.anti_rollback) {
+    if (baton_idf_state.config.anti_rollback) {
         esp_err_t err = check_secure_version(partition);
         if (err != ESP_OK) {
             return err;
@@ -275,13 +277,14 @@ esp_err_t esp_ota_set_boot_partition(const esp_partition_t *partition) {
     if (partition == NULL) {
         return ESP_ERR_INVALID_ARG;
     }
-    esp_err_t err = idf_image_validate(partition->address, partition->size);
+    esp_err_t err =
+            baton_idf_image_validate(partition->address, partition->size);
     return err != ESP_OK ? err : set_boot(partition);
 }
 
 esp_err_t esp_ota_set_boot_partition_skip_validate(
         const esp_partition_t *partition) {
-    if (idf_state.config.release < BATON_IDF_V6_1) {
+    if (baton_idf_state.config.release < BATON_IDF_V6_1) {
         return ESP_ERR_NOT_SUPPORTED;
     }
     return partition == NULL ? ESP_ERR_INVALID_ARG : set_boot(partition);
@@ -292,12 +295,13 @@ esp_err_t esp_ota_set_boot_partition_skip_validate(
 
 static bool is_bootable(const esp_partition_t *partition) {
     return partition != NULL
-           && idf_image_validate(partition->address, partition->size) == ESP_OK;
+           && baton_idf_image_validate(partition->address, partition->size)
+                      == ESP_OK;
 }
 
 static bool is_new_enough(const esp_partition_t *partition) {
     esp_app_desc_t desc;
-    return !idf_state.config.anti_rollback
+    return !baton_idf_state.config.anti_rollback
            || (esp_ota_get_partition_description(partition, &desc) == ESP_OK
                    && esp_efuse_check_secure_version(desc.secure_version));
 }
@@ -310,7 +314,7 @@ bool esp_ota_check_rollback_is_possible(void) {
     const struct baton_slot_record *other =
             &choice.records.copy[1 - choice.active];
     if (!baton_slots_is_usable(other)) {
-        return !idf_state.config.anti_rollback
+        return !baton_idf_state.config.anti_rollback
                && is_bootable(find_app(ESP_PARTITION_SUBTYPE_APP_FACTORY));
     }
     const esp_partition_t *slot =
@@ -338,7 +342,7 @@ esp_err_t esp_ota_mark_app_valid_cancel_rollback(void) {
         return ESP_OK;
     }
     esp_err_t err = write_state(&choice, BATON_STATE_VALID);
-    if (err != ESP_OK || !idf_state.config.anti_rollback) {
+    if (err != ESP_OK || !baton_idf_state.config.anti_rollback) {
         return err;
     }
     return burn_running_version();
@@ -359,8 +363,9 @@ static esp_err_t mark_invalid(void) {
 }
 
 esp_err_t esp_ota_mark_app_invalid_rollback(void) {
-    return idf_state.config.release < BATON_IDF_V5_5 ? ESP_ERR_NOT_SUPPORTED
-                                                     : mark_invalid();
+    return baton_idf_state.config.release < BATON_IDF_V5_5
+                   ? ESP_ERR_NOT_SUPPORTED
+                   : mark_invalid();
 }
 
 esp_err_t esp_ota_mark_app_invalid_rollback_and_reboot(void) {
@@ -376,7 +381,7 @@ esp_err_t esp_ota_get_state_partition(
     if (partition == NULL || ota_state == NULL) {
         return ESP_ERR_INVALID_ARG;
     }
-    if (!idf_is_ota_app(partition)) {
+    if (!baton_idf_is_ota_app(partition)) {
         return ESP_ERR_NOT_SUPPORTED;
     }
     struct choice choice = read_choice();
@@ -465,6 +470,7 @@ esp_err_t esp_ota_erase_last_boot_app_partition(void) {
 }
 
 esp_err_t esp_ota_invalidate_inactive_ota_data_slot(void) {
-    return idf_state.config.release < BATON_IDF_V5_5 ? ESP_ERR_NOT_SUPPORTED
-                                                     : forget_last_boot(false);
+    return baton_idf_state.config.release < BATON_IDF_V5_5
+                   ? ESP_ERR_NOT_SUPPORTED
+                   : forget_last_boot(false);
 }

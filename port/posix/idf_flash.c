@@ -65,12 +65,12 @@ static esp_err_t check_region(uint32_t addr, uint32_t len) {
     if (touches_readonly(addr, len)) {
         return ESP_ERR_NOT_ALLOWED;
     }
-    if (idf_state.config.protect == BATON_IDF_PROTECT_NONE
-            || idf_state.unprotected) {
+    if (baton_idf_state.config.protect == BATON_IDF_PROTECT_NONE
+            || baton_idf_state.unprotected) {
         return ESP_OK;
     }
     uint32_t table_end =
-            idf_state.config.table_addr + ESP_PARTITION_TABLE_MAX_LEN;
+            baton_idf_state.config.table_addr + ESP_PARTITION_TABLE_MAX_LEN;
     if (addr > table_end) {
         const esp_partition_t *running = esp_ota_get_running_partition();
         if (running == NULL) {
@@ -80,34 +80,35 @@ static esp_err_t check_region(uint32_t addr, uint32_t len) {
             return ESP_OK;
         }
     }
-    if (idf_state.config.protect == BATON_IDF_PROTECT_FAILS) {
+    if (baton_idf_state.config.protect == BATON_IDF_PROTECT_FAILS) {
         return ESP_ERR_INVALID_ARG;
     }
-    idf_fatal("write to the bootloader, the partition table or the running "
-              "application");
+    baton_idf_fatal(
+            "write to the bootloader, the partition table or the running "
+            "application");
     return ESP_ERR_INVALID_STATE;
 }
 
 bool esp_flash_encryption_enabled(void) {
-    return idf_state.config.flash_encryption;
+    return baton_idf_state.config.flash_encryption;
 }
 
 esp_err_t esp_flash_get_size(esp_flash_t *chip, uint32_t *out_size) {
     (void)chip;
-    if (idf_state.config.flash == NULL) {
+    if (baton_idf_state.config.flash == NULL) {
         return ESP_ERR_FLASH_NOT_INITIALISED;
     }
     if (out_size == NULL) {
         return ESP_ERR_INVALID_ARG;
     }
-    *out_size = idf_state.config.flash->size_bytes;
+    *out_size = baton_idf_state.config.flash->size_bytes;
     return ESP_OK;
 }
 
 esp_err_t esp_flash_read(
         esp_flash_t *chip, void *buffer, uint32_t address, uint32_t length) {
     (void)chip;
-    const struct baton_flash *flash = idf_state.config.flash;
+    const struct baton_flash *flash = baton_idf_state.config.flash;
     if (flash == NULL) {
         return ESP_ERR_FLASH_NOT_INITIALISED;
     }
@@ -127,7 +128,7 @@ esp_err_t esp_flash_read(
 static esp_err_t program(const struct baton_flash *flash, uint32_t addr,
         const uint8_t *data, uint32_t len) {
     int err = flash->program(flash->context, addr, data, len);
-    if (err != BATON_ERR_NOR || !idf_state.config.blind_program) {
+    if (err != BATON_ERR_NOR || !baton_idf_state.config.blind_program) {
         return baton_idf_flash_error(err);
     }
     uint8_t now[256];
@@ -203,7 +204,7 @@ static esp_err_t write_bytes(const struct baton_flash *flash, uint32_t addr,
 esp_err_t esp_flash_write(esp_flash_t *chip, const void *buffer,
         uint32_t address, uint32_t length) {
     (void)chip;
-    const struct baton_flash *flash = idf_state.config.flash;
+    const struct baton_flash *flash = baton_idf_state.config.flash;
     if (flash == NULL) {
         return ESP_ERR_FLASH_NOT_INITIALISED;
     }
@@ -220,7 +221,7 @@ esp_err_t esp_flash_write(esp_flash_t *chip, const void *buffer,
 esp_err_t esp_flash_write_encrypted(esp_flash_t *chip, uint32_t address,
         const void *buffer, uint32_t length) {
     (void)chip;
-    const struct baton_flash *flash = idf_state.config.flash;
+    const struct baton_flash *flash = baton_idf_state.config.flash;
     if (flash == NULL) {
         return ESP_ERR_FLASH_NOT_INITIALISED;
     }
@@ -237,7 +238,7 @@ esp_err_t esp_flash_write_encrypted(esp_flash_t *chip, uint32_t address,
 esp_err_t esp_flash_erase_region(
         esp_flash_t *chip, uint32_t start, uint32_t len) {
     (void)chip;
-    const struct baton_flash *flash = idf_state.config.flash;
+    const struct baton_flash *flash = baton_idf_state.config.flash;
     if (flash == NULL) {
         return ESP_ERR_FLASH_NOT_INITIALISED;
     }

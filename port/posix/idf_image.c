@@ -46,7 +46,7 @@ static void note_segment(
 esp_err_t esp_image_verify(esp_image_load_mode_t mode,
         const esp_partition_pos_t *part, esp_image_metadata_t *data) {
     (void)mode;
-    if (idf_state.config.flash == NULL) {
+    if (baton_idf_state.config.flash == NULL) {
         return ESP_ERR_FLASH_NOT_INITIALISED;
     }
     if (data == NULL || part == NULL || part->size > BATON_IMAGE_SIZE_MAX) {
@@ -55,19 +55,20 @@ esp_err_t esp_image_verify(esp_image_load_mode_t mode,
     memset(data, 0, sizeof(*data));
     data->start_addr = part->offset;
     const struct baton_image_config config = {
-            .crypto = idf_state.config.crypto,
-            .chip = idf_state.config.chip,
-            .is_bootloader = part->offset == idf_state.bootloader_addr,
+            .crypto = baton_idf_state.config.crypto,
+            .chip = baton_idf_state.config.chip,
+            .is_bootloader = part->offset == baton_idf_state.bootloader_addr,
             .on_segment = note_segment,
             .context = data,
     };
     struct baton_image image;
     uint8_t work[WORK_BYTES];
-    int err = baton_image_verify(&image, &config, idf_state.config.flash,
+    int err = baton_image_verify(&image, &config, baton_idf_state.config.flash,
             part->offset, part->size, work, sizeof(work));
     if (err == 0) {
-        err = idf_state.config.flash->read(idf_state.config.flash->context,
-                part->offset, &data->image, sizeof(data->image));
+        err = baton_idf_state.config.flash->read(
+                baton_idf_state.config.flash->context, part->offset,
+                &data->image, sizeof(data->image));
     }
     if (err != 0) {
         memset(data, 0, sizeof(*data));
@@ -81,7 +82,7 @@ esp_err_t esp_image_verify(esp_image_load_mode_t mode,
     return ESP_OK;
 }
 
-esp_err_t idf_image_validate(uint32_t addr, uint32_t size) {
+esp_err_t baton_idf_image_validate(uint32_t addr, uint32_t size) {
     const esp_partition_pos_t pos = {addr, size};
     esp_image_metadata_t data;
     return esp_image_verify(ESP_IMAGE_VERIFY, &pos, &data) == ESP_OK
@@ -112,11 +113,11 @@ esp_err_t esp_ota_get_bootloader_description(
     if (desc == NULL) {
         return ESP_ERR_INVALID_ARG;
     }
-    uint32_t primary_addr = baton_chip_bootloader_addr(idf_chip_id());
+    uint32_t primary_addr = baton_chip_bootloader_addr(baton_idf_chip_id());
     const esp_partition_t primary = {
             .flash_chip = esp_flash_default_chip,
             .address = primary_addr,
-            .size = idf_state.config.table_addr - primary_addr,
+            .size = baton_idf_state.config.table_addr - primary_addr,
     };
     if (bootloader_partition == NULL) {
         bootloader_partition = &primary;
@@ -133,14 +134,14 @@ esp_err_t esp_ota_get_bootloader_description(
 
 esp_err_t esp_ota_check_image_validity(esp_partition_type_t type,
         const esp_image_header_t *img_hdr, const esp_app_desc_t *app_desc) {
-    if (idf_state.config.release < BATON_IDF_V6_1) {
+    if (baton_idf_state.config.release < BATON_IDF_V6_1) {
         return ESP_ERR_NOT_SUPPORTED;
     }
     bool is_app = type == ESP_PARTITION_TYPE_APP;
     if (img_hdr == NULL || (!is_app && type != ESP_PARTITION_TYPE_BOOTLOADER)) {
         return ESP_ERR_INVALID_ARG;
     }
-    const struct baton_chip *chip = idf_state.config.chip;
+    const struct baton_chip *chip = baton_idf_state.config.chip;
     if (chip != NULL && chip->id != BATON_CHIP_ANY) {
         uint16_t max = img_hdr->max_chip_rev_full;
         bool has_max = is_app && !chip->ignore_max_revision && max != 0

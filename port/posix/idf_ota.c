@@ -37,7 +37,7 @@ unsigned baton_idf_abort_all(void) {
     return count;
 }
 
-void idf_ota_reset(void) {
+void baton_idf_ota_reset(void) {
     baton_idf_abort_all();
     last_handle = 0;
 }
@@ -69,7 +69,8 @@ static bool is_claimed(const esp_partition_t *partition) {
 }
 
 static esp_err_t open_ota(const esp_partition_t *partition, struct ota **out) {
-    if (idf_state.config.release >= BATON_IDF_V6_1 && is_claimed(partition)) {
+    if (baton_idf_state.config.release >= BATON_IDF_V6_1
+            && is_claimed(partition)) {
         return ESP_ERR_OTA_ALREADY_IN_PROGRESS;
     }
     struct ota *ota = calloc(1, sizeof(*ota));
@@ -90,27 +91,27 @@ static esp_err_t open_ota(const esp_partition_t *partition, struct ota **out) {
 static void prepare_type(
         esp_partition_type_t type, const esp_partition_t *staging) {
     if (type == ESP_PARTITION_TYPE_BOOTLOADER) {
-        idf_state.bootloader_addr = staging->address;
+        baton_idf_state.bootloader_addr = staging->address;
     }
     if (type == ESP_PARTITION_TYPE_BOOTLOADER
             || type == ESP_PARTITION_TYPE_PARTITION_TABLE) {
-        idf_state.unprotected = true;
+        baton_idf_state.unprotected = true;
     }
 }
 
 static bool is_unconfirmed(const esp_partition_t *running) {
     esp_ota_img_states_t state;
-    return !idf_state.config.no_rollback
+    return !baton_idf_state.config.no_rollback
            && esp_ota_get_state_partition(running, &state) == ESP_OK
            && state == ESP_OTA_IMG_PENDING_VERIFY;
 }
 
 static esp_err_t check_target(const esp_partition_t *partition) {
     bool is_app = partition->type == ESP_PARTITION_TYPE_APP;
-    if (!is_app && idf_state.config.release >= BATON_IDF_V5_5) {
+    if (!is_app && baton_idf_state.config.release >= BATON_IDF_V5_5) {
         return ESP_OK;
     }
-    if (!idf_is_ota_app(partition)) {
+    if (!baton_idf_is_ota_app(partition)) {
         return ESP_ERR_INVALID_ARG;
     }
     const esp_partition_t *running = esp_ota_get_running_partition();
@@ -168,7 +169,7 @@ esp_err_t esp_ota_begin(const esp_partition_t *partition, size_t image_size,
     if (err != ESP_OK) {
         return err;
     }
-    if (idf_state.config.release < BATON_IDF_V5_5) {
+    if (baton_idf_state.config.release < BATON_IDF_V5_5) {
         return begin_old(partition, size, out_handle);
     }
     struct ota *ota;
@@ -183,7 +184,8 @@ esp_err_t esp_ota_begin(const esp_partition_t *partition, size_t image_size,
     if (err != ESP_OK) {
         return err; // the handle stays open
     }
-    if (!idf_state.config.no_rollback && idf_is_ota_app(partition)) {
+    if (!baton_idf_state.config.no_rollback
+            && baton_idf_is_ota_app(partition)) {
         (void)esp_ota_invalidate_inactive_ota_data_slot();
     }
     return ESP_OK;
@@ -191,7 +193,7 @@ esp_err_t esp_ota_begin(const esp_partition_t *partition, size_t image_size,
 
 esp_err_t esp_ota_resume(const esp_partition_t *partition, size_t erase_size,
         size_t image_offset, esp_ota_handle_t *out_handle) {
-    enum baton_idf_release release = idf_state.config.release;
+    enum baton_idf_release release = baton_idf_state.config.release;
     if (release < BATON_IDF_V5_5) {
         return ESP_ERR_NOT_SUPPORTED;
     }
@@ -204,7 +206,7 @@ esp_err_t esp_ota_resume(const esp_partition_t *partition, size_t erase_size,
         return ESP_ERR_NOT_FOUND;
     }
     bool is_app = partition->type == ESP_PARTITION_TYPE_APP;
-    if (is_app && !idf_is_ota_app(partition)) {
+    if (is_app && !baton_idf_is_ota_app(partition)) {
         return ESP_ERR_INVALID_ARG;
     }
     const esp_partition_t *running = esp_ota_get_running_partition();
@@ -232,7 +234,7 @@ esp_err_t esp_ota_resume(const esp_partition_t *partition, size_t erase_size,
 
 esp_err_t esp_ota_set_final_partition(esp_ota_handle_t handle,
         const esp_partition_t *final, bool finalize_with_copy) {
-    if (idf_state.config.release < BATON_IDF_V5_5) {
+    if (baton_idf_state.config.release < BATON_IDF_V5_5) {
         return ESP_ERR_NOT_SUPPORTED;
     }
     if (final == NULL) {
@@ -365,8 +367,8 @@ esp_err_t esp_ota_write_with_offset(esp_ota_handle_t handle, const void *data,
         return ESP_ERR_INVALID_ARG;
     }
     if (ota->needs_erase) {
-        idf_fatal("esp_ota_write_with_offset: the handle was begun with "
-                  "OTA_WITH_SEQUENTIAL_WRITES");
+        baton_idf_fatal("esp_ota_write_with_offset: the handle was begun with "
+                        "OTA_WITH_SEQUENTIAL_WRITES");
         return ESP_ERR_INVALID_STATE;
     }
     if (esp_flash_encryption_enabled() && size % CIPHER_BLOCK_BYTES != 0) {
@@ -395,7 +397,8 @@ static esp_err_t verify_staging(const struct ota *ota) {
     switch (ota->final->type) {
     case ESP_PARTITION_TYPE_APP:
     case ESP_PARTITION_TYPE_BOOTLOADER:
-        return idf_image_validate(ota->staging->address, ota->staging->size);
+        return baton_idf_image_validate(
+                ota->staging->address, ota->staging->size);
     case ESP_PARTITION_TYPE_PARTITION_TABLE:
         return verify_table(ota->staging);
     default:
@@ -427,7 +430,8 @@ esp_err_t esp_ota_end(esp_ota_handle_t handle) {
     }
     esp_err_t err = finish(ota);
     if (ota->final->type == ESP_PARTITION_TYPE_BOOTLOADER) {
-        idf_state.bootloader_addr = baton_chip_bootloader_addr(idf_chip_id());
+        baton_idf_state.bootloader_addr =
+                baton_chip_bootloader_addr(baton_idf_chip_id());
     }
     close_ota(ota);
     return err;

@@ -45,7 +45,7 @@ static void free_nodes(struct node *head) {
     }
 }
 
-void idf_partition_reset(void) {
+void baton_idf_partition_reset(void) {
     esp_partition_unload_all();
     while (mappings != NULL) {
         esp_partition_munmap(mappings->handle);
@@ -54,7 +54,7 @@ void idf_partition_reset(void) {
 
 void esp_partition_unload_all(void) {
     // The running partition is remembered by a pointer into the list.
-    idf_boot_reset();
+    baton_idf_boot_reset();
     free_nodes(partitions);
     partitions = NULL;
 }
@@ -97,7 +97,7 @@ static bool is_md5_row(const uint8_t row[BATON_TABLE_ROW_BYTES]) {
 // Reads rows up to the first without a row's magic, which has to be the MD5 of
 // those before it. Unlike the bootloader, the application looks no further.
 static esp_err_t load_rows(struct node **head) {
-    const struct baton_crypto *crypto = idf_state.config.crypto;
+    const struct baton_crypto *crypto = baton_idf_state.config.crypto;
     struct baton_hash_state hash;
     if (crypto->hash_start(crypto->context, &hash, BATON_HASH_MD5) != 0) {
         return ESP_FAIL;
@@ -105,8 +105,8 @@ static esp_err_t load_rows(struct node **head) {
     struct node **tail = head;
     for (uint32_t off = 0; off < SECTOR_BYTES; off += BATON_TABLE_ROW_BYTES) {
         uint8_t raw[BATON_TABLE_ROW_BYTES];
-        esp_err_t err = esp_flash_read(
-                NULL, raw, idf_state.config.table_addr + off, sizeof(raw));
+        esp_err_t err = esp_flash_read(NULL, raw,
+                baton_idf_state.config.table_addr + off, sizeof(raw));
         if (err != ESP_OK) {
             return err;
         }
@@ -143,7 +143,7 @@ static bool is_end_row(const esp_partition_info_t *row, int index) {
 }
 
 static bool has_md5(const esp_partition_info_t *rows, int count) {
-    const struct baton_crypto *crypto = idf_state.config.crypto;
+    const struct baton_crypto *crypto = baton_idf_state.config.crypto;
     struct baton_hash_state hash;
     uint8_t md5[BATON_MD5_BYTES];
     const uint8_t *stored =
@@ -189,7 +189,7 @@ esp_err_t esp_partition_table_verify(
 }
 
 static esp_err_t load_table(void) {
-    if (idf_state.config.flash == NULL) {
+    if (baton_idf_state.config.flash == NULL) {
         return ESP_ERR_FLASH_NOT_INITIALISED;
     }
     if (partitions != NULL) {
@@ -235,7 +235,7 @@ esp_partition_iterator_t esp_partition_find(esp_partition_type_t type,
 
 esp_partition_iterator_t esp_partition_next(esp_partition_iterator_t iterator) {
     if (iterator == NULL) {
-        idf_fatal("esp_partition_next: iterator is NULL");
+        baton_idf_fatal("esp_partition_next: iterator is NULL");
         return NULL;
     }
     while (iterator->next != NULL && !matches(iterator, iterator->next)) {
@@ -256,7 +256,7 @@ void esp_partition_iterator_release(esp_partition_iterator_t iterator) {
 
 const esp_partition_t *esp_partition_get(esp_partition_iterator_t iterator) {
     if (iterator == NULL) {
-        idf_fatal("esp_partition_get: iterator is NULL");
+        baton_idf_fatal("esp_partition_get: iterator is NULL");
         return NULL;
     }
     return iterator->info;
@@ -275,7 +275,7 @@ const esp_partition_t *esp_partition_find_first(esp_partition_type_t type,
 
 const esp_partition_t *esp_partition_verify(const esp_partition_t *partition) {
     if (partition == NULL) {
-        idf_fatal("esp_partition_verify: partition is NULL");
+        baton_idf_fatal("esp_partition_verify: partition is NULL");
         return NULL;
     }
     const char *label = partition->label[0] != '\0' ? partition->label : NULL;
@@ -306,7 +306,7 @@ static esp_err_t check_range(
 static esp_err_t check_write(
         const esp_partition_t *partition, size_t offset, size_t size) {
     if (partition == NULL) {
-        idf_fatal("esp_partition: partition is NULL");
+        baton_idf_fatal("esp_partition: partition is NULL");
         return ESP_ERR_INVALID_STATE;
     }
     if (partition->readonly) {
@@ -318,7 +318,7 @@ static esp_err_t check_write(
 esp_err_t esp_partition_read_raw(const esp_partition_t *partition,
         size_t src_offset, void *dst, size_t size) {
     if (partition == NULL) {
-        idf_fatal("esp_partition_read: partition is NULL");
+        baton_idf_fatal("esp_partition_read: partition is NULL");
         return ESP_ERR_INVALID_STATE;
     }
     esp_err_t err = check_range(partition, src_offset, size);
@@ -426,7 +426,7 @@ esp_err_t esp_partition_mmap(const esp_partition_t *partition, size_t offset,
         esp_partition_mmap_handle_t *out_handle) {
     (void)memory;
     if (partition == NULL) {
-        idf_fatal("esp_partition_mmap: partition is NULL");
+        baton_idf_fatal("esp_partition_mmap: partition is NULL");
         return ESP_ERR_INVALID_STATE;
     }
     esp_err_t err = check_range(partition, offset, size);
@@ -467,7 +467,7 @@ void esp_partition_munmap(esp_partition_mmap_handle_t handle) {
 }
 
 static esp_err_t hash_flash(uint32_t addr, uint32_t len, uint8_t *digest) {
-    const struct baton_crypto *crypto = idf_state.config.crypto;
+    const struct baton_crypto *crypto = baton_idf_state.config.crypto;
     struct baton_hash_state hash;
     if (crypto->hash_start(crypto->context, &hash, BATON_HASH_SHA256) != 0) {
         return ESP_FAIL;
@@ -490,7 +490,7 @@ static esp_err_t hash_flash(uint32_t addr, uint32_t len, uint8_t *digest) {
 esp_err_t esp_partition_get_sha256(
         const esp_partition_t *partition, uint8_t *sha_256) {
     if (partition == NULL) {
-        idf_fatal("esp_partition_get_sha256: partition is NULL");
+        baton_idf_fatal("esp_partition_get_sha256: partition is NULL");
         return ESP_ERR_INVALID_STATE;
     }
     if (sha_256 == NULL || partition->size == 0) {

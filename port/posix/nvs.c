@@ -33,7 +33,7 @@ static bool is_key(const struct nvs_item *item, uint8_t ns, const char *key) {
 static bool find(const struct baton_nvs *self, uint8_t ns, uint8_t type,
         const char *key, uint8_t chunk, struct nvs_item *item) {
     *item = (struct nvs_item){0};
-    while (nvs_next(self, item)) {
+    while (baton_nvs_page_next(self, item)) {
         if (is_key(item, ns, key) && item->chunk == chunk
                 && (type == NVS_TYPE_ANY || type == item->type)) {
             return true;
@@ -52,7 +52,7 @@ static bool covers(const struct nvs_item *index, const struct nvs_item *data) {
 static bool has_index(
         const struct baton_nvs *self, const struct nvs_item *data) {
     struct nvs_item index = {0};
-    while (nvs_next(self, &index)) {
+    while (baton_nvs_page_next(self, &index)) {
         if (index.type == NVS_TYPE_INDEX && index.ns == data->ns
                 && memcmp(index.raw + KEY_OFF, data->raw + KEY_OFF, 16) == 0
                 && covers(&index, data)) {
@@ -72,17 +72,17 @@ static bool has_chunks(
         if (!find(self, index->ns, BATON_NVS_BLOB, key, chunk, &data)) {
             return false;
         }
-        len += nvs_get_u16(data.raw + DATA_OFF);
+        len += baton_nvs_page_u16(data.raw + DATA_OFF);
     }
-    return len == nvs_get_u32(index->raw + DATA_OFF);
+    return len == baton_nvs_page_u32(index->raw + DATA_OFF);
 }
 
 // Chunks that no index leads to, of every key.
 static int drop_orphans(struct baton_nvs *self) {
     struct nvs_item item = {0};
-    while (nvs_next(self, &item)) {
+    while (baton_nvs_page_next(self, &item)) {
         if (item.type == BATON_NVS_BLOB && !has_index(self, &item)) {
-            int err = nvs_drop(self, &item);
+            int err = baton_nvs_page_drop(self, &item);
             if (err != ESP_OK) {
                 return err;
             }
@@ -105,7 +105,7 @@ static bool is_later(const struct baton_nvs *self, const struct nvs_item *a,
 static bool is_outdated(
         const struct baton_nvs *self, const struct nvs_item *item) {
     struct nvs_item other = {0};
-    while (nvs_next(self, &other)) {
+    while (baton_nvs_page_next(self, &other)) {
         if (other.ns == item->ns && other.chunk == item->chunk
                 && memcmp(other.raw + KEY_OFF, item->raw + KEY_OFF, 16) == 0
                 && is_later(self, &other, item)
@@ -119,11 +119,11 @@ static bool is_outdated(
 
 static int drop_leftovers(struct baton_nvs *self) {
     struct nvs_item item = {0};
-    while (nvs_next(self, &item)) {
+    while (baton_nvs_page_next(self, &item)) {
         bool is_broken =
                 item.type == NVS_TYPE_INDEX && !has_chunks(self, &item);
         if (is_broken || is_outdated(self, &item)) {
-            int err = nvs_drop(self, &item);
+            int err = baton_nvs_page_drop(self, &item);
             if (err != ESP_OK) {
                 return err;
             }
@@ -146,12 +146,12 @@ int baton_nvs_mount(struct baton_nvs *self, const struct baton_flash *flash,
     if (self->image == NULL) {
         return ESP_ERR_NO_MEM;
     }
-    int err = nvs_load(self);
+    int err = baton_nvs_page_load(self);
     if (err == ESP_OK) {
         err = drop_leftovers(self);
     }
     if (err == ESP_OK) {
-        err = nvs_copy_pages(self);
+        err = baton_nvs_page_copy_all(self);
     }
     if (err != ESP_OK) {
         baton_nvs_unmount(self);
@@ -188,7 +188,7 @@ static int start_change(struct baton_nvs *self, const char *key) {
         struct baton_nvs_page *p = &self->pages[i];
         p->needs_copy = p->state != NVS_FREE && !p->is_ours;
     }
-    return nvs_copy_pages(self);
+    return baton_nvs_page_copy_all(self);
 }
 
 static void make_entry(uint8_t *raw, uint8_t ns, uint8_t type, uint8_t span,
@@ -206,24 +206,25 @@ static void seal_entry(uint8_t *raw) {
     uint8_t covered[28];
     memcpy(covered, raw, 4);
     memcpy(covered + 4, raw + 8, 24);
-    nvs_put_u32(raw + 4, nvs_crc(covered, sizeof(covered)));
+    baton_nvs_page_put_u32(
+            raw + 4, baton_nvs_page_crc(covered, sizeof(covered)));
 }
 
 static uint32_t room(const struct baton_nvs *self) {
-    int page = nvs_current(self);
+    int page = baton_nvs_page_current(self);
     return page < 0 ? 0 : NVS_ENTRIES - self->pages[page].next_free;
 }
 
 static int append(
         struct baton_nvs *self, const uint8_t *entries, uint8_t span) {
     if (room(self) < span) {
-        int err = nvs_request_page(self);
+        int err = baton_nvs_page_request(self);
         if (err != ESP_OK) {
             return err;
         }
     }
     return room(self) < span ? ESP_ERR_NVS_NOT_ENOUGH_SPACE
-                             : nvs_append(self, entries, span);
+                             : baton_nvs_page_append(self, entries, span);
 }
 
 static int append_bytes(struct baton_nvs *self, uint8_t ns, uint8_t type,
@@ -233,7 +234,7 @@ static int append_bytes(struct baton_nvs *self, uint8_t ns, uint8_t type,
     make_entry(entries, ns, type, (uint8_t)span, chunk, key);
     entries[DATA_OFF] = (uint8_t)len;
     entries[DATA_OFF + 1] = (uint8_t)(len >> 8);
-    nvs_put_u32(entries + 28, nvs_crc(data, len));
+    baton_nvs_page_put_u32(entries + 28, baton_nvs_page_crc(data, len));
     seal_entry(entries);
     memset(entries + NVS_ENTRY_BYTES, 0xFF, (span - 1) * NVS_ENTRY_BYTES);
     if (len > 0) {
@@ -245,10 +246,10 @@ static int append_bytes(struct baton_nvs *self, uint8_t ns, uint8_t type,
 // After the new value is there: every other one of the key, then their chunks.
 static int drop_older(struct baton_nvs *self, uint8_t ns, const char *key) {
     struct nvs_item item = {0};
-    while (nvs_next(self, &item)) {
+    while (baton_nvs_page_next(self, &item)) {
         if (is_key(&item, ns, key) && item.chunk == NVS_CHUNK_ANY
                 && is_outdated(self, &item)) {
-            int err = nvs_drop(self, &item);
+            int err = baton_nvs_page_drop(self, &item);
             if (err != ESP_OK) {
                 return err;
             }
@@ -291,7 +292,7 @@ static int append_chunks(struct baton_nvs *self, uint8_t ns, const char *key,
         bool is_scrap = *count == 0 && (tail < len || tail == 0)
                         && tail < CHUNK_MAX_BYTES / 10;
         if (is_scrap) {
-            int err = nvs_request_page(self);
+            int err = baton_nvs_page_request(self);
             if (err != ESP_OK) {
                 return err;
             }
@@ -311,7 +312,7 @@ static int append_chunks(struct baton_nvs *self, uint8_t ns, const char *key,
         data += size;
         len -= size;
         if (err == ESP_OK && (len > 0 || tail - size < NVS_ENTRY_BYTES)) {
-            err = nvs_request_page(self);
+            err = baton_nvs_page_request(self);
         }
         if (err != ESP_OK || len == 0) {
             return err;
@@ -350,7 +351,7 @@ static int set_blob(struct baton_nvs *self, uint8_t ns, const char *key,
     int err = append_chunks(self, ns, key, first, data, len, &count);
     uint8_t entry[NVS_ENTRY_BYTES];
     make_entry(entry, ns, NVS_TYPE_INDEX, 1, NVS_CHUNK_ANY, key);
-    nvs_put_u32(entry + DATA_OFF, (uint32_t)len);
+    baton_nvs_page_put_u32(entry + DATA_OFF, (uint32_t)len);
     entry[COUNT_OFF] = count;
     entry[COUNT_OFF + 1] = first;
     seal_entry(entry);
@@ -393,10 +394,10 @@ int baton_nvs_set_bytes(struct baton_nvs *self, uint8_t ns,
 
 static int drop_matching(struct baton_nvs *self, uint8_t ns, const char *key) {
     struct nvs_item item = {0};
-    while (nvs_next(self, &item)) {
+    while (baton_nvs_page_next(self, &item)) {
         if (item.ns == ns && item.chunk == NVS_CHUNK_ANY
                 && (key == NULL || is_key(&item, ns, key))) {
-            int err = nvs_drop(self, &item);
+            int err = baton_nvs_page_drop(self, &item);
             if (err != ESP_OK) {
                 return err;
             }
@@ -445,9 +446,9 @@ int baton_nvs_get_number(struct baton_nvs *self, uint8_t ns,
 
 // The bytes of one item; false where they are damaged.
 static bool read_item(const struct nvs_item *item, uint8_t *out) {
-    uint32_t len = nvs_get_u16(item->raw + DATA_OFF);
+    uint32_t len = baton_nvs_page_u16(item->raw + DATA_OFF);
     const uint8_t *data = item->raw + NVS_ENTRY_BYTES;
-    if (nvs_crc(data, len) != nvs_get_u32(item->raw + 28)) {
+    if (baton_nvs_page_crc(data, len) != baton_nvs_page_u32(item->raw + 28)) {
         return false;
     }
     memcpy(out, data, len);
@@ -463,7 +464,7 @@ static bool read_chunks(const struct baton_nvs *self,
                 || !read_item(&data, out)) {
             return false;
         }
-        out += nvs_get_u16(data.raw + DATA_OFF);
+        out += baton_nvs_page_u16(data.raw + DATA_OFF);
     }
     return true;
 }
@@ -481,11 +482,11 @@ int baton_nvs_get_bytes(struct baton_nvs *self, uint8_t ns,
     struct nvs_item item;
     uint32_t size;
     if (is_blob && find(self, ns, NVS_TYPE_INDEX, key, NVS_CHUNK_ANY, &item)) {
-        size = nvs_get_u32(item.raw + DATA_OFF);
+        size = baton_nvs_page_u32(item.raw + DATA_OFF);
     } else if (find(self, ns,
                        is_blob ? NVS_TYPE_OLD_BLOB : (uint8_t)BATON_NVS_STR,
                        key, NVS_CHUNK_ANY, &item)) {
-        size = nvs_get_u16(item.raw + DATA_OFF);
+        size = baton_nvs_page_u16(item.raw + DATA_OFF);
     } else {
         return ESP_ERR_NVS_NOT_FOUND;
     }
@@ -526,7 +527,7 @@ int baton_nvs_open(struct baton_nvs *self, const char *name, bool can_create,
     }
     bool is_taken[256] = {false};
     struct nvs_item item = {0};
-    while (nvs_next(self, &item)) {
+    while (baton_nvs_page_next(self, &item)) {
         if (item.ns == NS_OF_NAMES) {
             is_taken[item.raw[DATA_OFF]] = true;
         }

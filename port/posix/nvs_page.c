@@ -47,15 +47,15 @@ static const uint8_t page_states[] = {
         [NVS_FREEING] = 0xF8,
 };
 
-uint32_t nvs_get_u16(const uint8_t *p) {
+uint32_t baton_nvs_page_u16(const uint8_t *p) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8;
 }
 
-uint32_t nvs_get_u32(const uint8_t *p) {
-    return nvs_get_u16(p) | nvs_get_u16(p + 2) << 16;
+uint32_t baton_nvs_page_u32(const uint8_t *p) {
+    return baton_nvs_page_u16(p) | baton_nvs_page_u16(p + 2) << 16;
 }
 
-void nvs_put_u32(uint8_t *p, uint32_t value) {
+void baton_nvs_page_put_u32(uint8_t *p, uint32_t value) {
     for (int i = 0; i < 4; i++) {
         p[i] = (uint8_t)(value >> (8 * i));
     }
@@ -76,7 +76,7 @@ static uint32_t update_crc(uint32_t crc, const uint8_t *data, size_t len) {
 }
 
 // The ROM's CRC with 0xFFFFFFFF as a previous result: a register of zeros.
-uint32_t nvs_crc(const uint8_t *data, size_t len) {
+uint32_t baton_nvs_page_crc(const uint8_t *data, size_t len) {
     return ~update_crc(0, data, len);
 }
 
@@ -166,10 +166,10 @@ static bool has_bytes(uint8_t type) {
 // A first entry that checks out by itself.
 static bool is_entry(const uint8_t *raw, uint32_t room) {
     uint32_t crc = ~update_crc(update_crc(0, raw, 4), raw + 8, 24);
-    if (crc != nvs_get_u32(raw + 4) || raw[2] == 0 || raw[2] > room) {
+    if (crc != baton_nvs_page_u32(raw + 4) || raw[2] == 0 || raw[2] > room) {
         return false;
     }
-    uint32_t len = has_bytes(raw[1]) ? nvs_get_u16(raw + 24) : 0;
+    uint32_t len = has_bytes(raw[1]) ? baton_nvs_page_u16(raw + 24) : 0;
     return raw[2] == 1 + (len + NVS_ENTRY_BYTES - 1) / NVS_ENTRY_BYTES;
 }
 
@@ -185,8 +185,9 @@ static bool is_written(
 
 static bool has_right_data(const struct nvs_item *item) {
     return !has_bytes(item->type)
-           || nvs_crc(item->raw + NVS_ENTRY_BYTES, nvs_get_u16(item->raw + 24))
-                      == nvs_get_u32(item->raw + 28);
+           || baton_nvs_page_crc(item->raw + NVS_ENTRY_BYTES,
+                      baton_nvs_page_u16(item->raw + 24))
+                      == baton_nvs_page_u32(item->raw + 28);
 }
 
 static struct nvs_item item_at(
@@ -213,7 +214,7 @@ static void note_value(
     *bits = (uint8_t)(is_there ? *bits | bit : *bits & ~bit);
 }
 
-bool nvs_next(const struct baton_nvs *self, struct nvs_item *item) {
+bool baton_nvs_page_next(const struct baton_nvs *self, struct nvs_item *item) {
     uint32_t page = item->page;
     uint32_t index = item->index + item->span;
     for (; page < self->page_count; page++, index = 0) {
@@ -266,14 +267,15 @@ static int scan_page(struct baton_nvs *self, uint32_t page, bool is_fading) {
     struct baton_nvs_page *p = &self->pages[page];
     const uint8_t *raw = page_at(self, page);
     *p = (struct baton_nvs_page){0};
-    if (nvs_crc(raw + 4, CRC_OFF - 4) != nvs_get_u32(raw + CRC_OFF)
+    if (baton_nvs_page_crc(raw + 4, CRC_OFF - 4)
+                    != baton_nvs_page_u32(raw + CRC_OFF)
             || raw[0] == page_states[NVS_FREE]) {
         return ESP_OK; // blank or rubbish: free, once it is erased
     }
     if (raw[VERSION_OFF] < VERSION) {
         return ESP_ERR_NVS_NEW_VERSION_FOUND;
     }
-    p->seq = nvs_get_u32(raw + 4);
+    p->seq = baton_nvs_page_u32(raw + 4);
     p->is_ours = memcmp(raw + MARK_OFF, our_mark, sizeof(our_mark)) == 0;
     p->needs_copy = is_fading;
     // A state that is none: it was just being changed, before any copying.
@@ -311,7 +313,7 @@ static bool is_freeing(const struct baton_nvs *self, uint32_t but) {
     return false;
 }
 
-int nvs_load(struct baton_nvs *self) {
+int baton_nvs_page_load(struct baton_nvs *self) {
     const struct baton_flash *flash = self->flash;
     for (uint32_t i = 0; i < self->page_count; i++) {
         uint32_t addr = self->addr + i * NVS_PAGE_BYTES;
@@ -338,7 +340,7 @@ int nvs_load(struct baton_nvs *self) {
 
 // Changing.
 
-int nvs_current(const struct baton_nvs *self) {
+int baton_nvs_page_current(const struct baton_nvs *self) {
     int last = newest(self);
     return last >= 0 && self->pages[last].state == NVS_ACTIVE ? last : -1;
 }
@@ -376,18 +378,20 @@ static int begin_page(struct baton_nvs *self) {
     uint8_t header[STATES_OFF];
     memset(header, 0xFF, sizeof(header));
     header[0] = page_states[NVS_ACTIVE];
-    nvs_put_u32(header + 4, seq);
+    baton_nvs_page_put_u32(header + 4, seq);
     header[VERSION_OFF] = VERSION;
     memcpy(header + MARK_OFF, our_mark, sizeof(our_mark));
-    nvs_put_u32(header + CRC_OFF, nvs_crc(header + 4, CRC_OFF - 4));
+    baton_nvs_page_put_u32(
+            header + CRC_OFF, baton_nvs_page_crc(header + 4, CRC_OFF - 4));
     *p = (struct baton_nvs_page){
             .state = NVS_ACTIVE, .is_ours = true, .seq = seq};
     return write_at(
             self, page_at(self, (uint32_t)page), header, sizeof(header));
 }
 
-int nvs_append(struct baton_nvs *self, const uint8_t *entries, uint8_t span) {
-    uint32_t page = (uint32_t)nvs_current(self);
+int baton_nvs_page_append(
+        struct baton_nvs *self, const uint8_t *entries, uint8_t span) {
+    uint32_t page = (uint32_t)baton_nvs_page_current(self);
     struct baton_nvs_page *p = &self->pages[page];
     uint32_t index = p->next_free;
     int err = write_at(
@@ -404,13 +408,13 @@ int nvs_append(struct baton_nvs *self, const uint8_t *entries, uint8_t span) {
 // A page that is appended to is closed before another is freed: an active page
 // that is the newest beside one being freed is taken for an unfinished copy.
 static int close_current(struct baton_nvs *self) {
-    int page = nvs_current(self);
+    int page = baton_nvs_page_current(self);
     return page < 0 ? ESP_OK : mark_page(self, (uint32_t)page, NVS_FULL);
 }
 
 static int copy_page(struct baton_nvs *self, uint32_t page) {
     int err = ESP_OK;
-    if (nvs_current(self) != (int)page) {
+    if (baton_nvs_page_current(self) != (int)page) {
         err = close_current(self);
     }
     if (err == ESP_OK) {
@@ -422,7 +426,7 @@ static int copy_page(struct baton_nvs *self, uint32_t page) {
     for (uint32_t index = 0; err == ESP_OK && index < NVS_ENTRIES; index++) {
         if (is_value(self, page, index)) {
             struct nvs_item item = item_at(self, page, index);
-            err = nvs_append(self, item.raw, item.span);
+            err = baton_nvs_page_append(self, item.raw, item.span);
         }
     }
     // With one more page being freed the copy would be taken for unfinished.
@@ -432,7 +436,7 @@ static int copy_page(struct baton_nvs *self, uint32_t page) {
     return err != ESP_OK ? err : erase_page(self, page);
 }
 
-int nvs_copy_pages(struct baton_nvs *self) {
+int baton_nvs_page_copy_all(struct baton_nvs *self) {
     uint32_t count;
     if (find_free(self, &count) < 0) {
         return ESP_ERR_NVS_NO_FREE_PAGES;
@@ -449,7 +453,7 @@ int nvs_copy_pages(struct baton_nvs *self) {
     return ESP_OK;
 }
 
-int nvs_request_page(struct baton_nvs *self) {
+int baton_nvs_page_request(struct baton_nvs *self) {
     int err = close_current(self);
     if (err != ESP_OK) {
         return err;
@@ -471,7 +475,7 @@ int nvs_request_page(struct baton_nvs *self) {
                       : copy_page(self, (uint32_t)victim);
 }
 
-int nvs_drop(struct baton_nvs *self, const struct nvs_item *item) {
+int baton_nvs_page_drop(struct baton_nvs *self, const struct nvs_item *item) {
     struct baton_nvs_page *p = &self->pages[item->page];
     size_t len = item->span * NVS_ENTRY_BYTES;
     uint8_t *raw = entry_at(self, item->page, item->index);

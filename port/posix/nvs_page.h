@@ -28,30 +28,31 @@ struct nvs_item {
     const uint8_t *raw; // its first entry; the data of a string follow it
 };
 
-uint32_t nvs_get_u32(const uint8_t *p);
-uint32_t nvs_get_u16(const uint8_t *p);
-void nvs_put_u32(uint8_t *p, uint32_t value);
-uint32_t nvs_crc(const uint8_t *data, size_t len);
+uint32_t baton_nvs_page_u32(const uint8_t *p);
+uint32_t baton_nvs_page_u16(const uint8_t *p);
+void baton_nvs_page_put_u32(uint8_t *p, uint32_t value);
+uint32_t baton_nvs_page_crc(const uint8_t *data, size_t len);
 
 // Walks the values, in no particular order. Start with a struct of zeros.
-bool nvs_next(const struct baton_nvs *self, struct nvs_item *item);
+bool baton_nvs_page_next(const struct baton_nvs *self, struct nvs_item *item);
 
 // Reads everything, and says what each page is.
-int nvs_load(struct baton_nvs *self);
+int baton_nvs_page_load(struct baton_nvs *self);
 
 // Copies every page that needs it.
-int nvs_copy_pages(struct baton_nvs *self);
+int baton_nvs_page_copy_all(struct baton_nvs *self);
 
 // The page to append to, -1 where there is none.
-int nvs_current(const struct baton_nvs *self);
+int baton_nvs_page_current(const struct baton_nvs *self);
 
 // Begins a new page to append to, which may hold values already.
-int nvs_request_page(struct baton_nvs *self);
+int baton_nvs_page_request(struct baton_nvs *self);
 
 // Appends entries to the current page, which has room.
-int nvs_append(struct baton_nvs *self, const uint8_t *entries, uint8_t span);
+int baton_nvs_page_append(
+        struct baton_nvs *self, const uint8_t *entries, uint8_t span);
 
 // Takes a value away.
-int nvs_drop(struct baton_nvs *self, const struct nvs_item *item);
+int baton_nvs_page_drop(struct baton_nvs *self, const struct nvs_item *item);
 
 #endif
