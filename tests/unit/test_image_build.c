@@ -435,6 +435,78 @@ static void test_shared_page(void **state) {
     }
 }
 
+// Larger than 16 MiB, by its parts or by the digest alone. What is refused is
+// refused before a byte of it is read.
+static void test_size_limit(void **state) {
+    (void)state;
+    const struct baton_image_part two[] = {
+            {0x80000000, bytes, 0x900000}, {0x80A00000, bytes, 0x900000}};
+    expect_refused(5, two, 2);
+    // Header, descriptor's segment, this one, checksum: 16 MiB to the byte.
+    const struct baton_image_part one[] = {
+            {0x80000000, bytes, 0x1000000 - 24 - 8 - 256 - 8 - 16}};
+    expect_refused(5, one, 1);
+}
+
+// Nothing is added that was not asked for.
+static void test_no_descriptor(void **state) {
+    (void)state;
+    const struct baton_image_part parts[] = {
+            {0x3FC80000, bytes + 1, 400}, {0x80000000, bytes + 2, 40}};
+    struct baton_image_spec spec = configure(5, parts, 2);
+    spec.add_descriptor = false;
+    build_good(&spec);
+    const struct images_segment want[] = {{0x3FC80000, 400}, {0x80000000, 40}};
+    expect_segments(want, 2);
+    assert_false(baton_image_result(&image)->has_descriptor);
+}
+
+struct faulty {
+    unsigned left; // calls that still work
+};
+
+static int fault(struct faulty *self) {
+    return self->left == 0 || self->left-- == 0 ? BATON_ERR_CRYPTO : 0;
+}
+
+static int start_hash(
+        void *context, struct baton_hash_state *state, enum baton_hash kind) {
+    (void)state;
+    (void)kind;
+    return fault(context);
+}
+
+static int update_hash(void *context, struct baton_hash_state *state,
+        const void *data, size_t len) {
+    (void)state;
+    (void)data;
+    (void)len;
+    return fault(context);
+}
+
+static int finish_hash(
+        void *context, struct baton_hash_state *state, uint8_t *digest) {
+    (void)state;
+    memset(digest, 0, 32);
+    return fault(context);
+}
+
+static void test_hash_faults(void **state) {
+    (void)state;
+    const struct baton_image_part parts[] = {{0x3FC80000, bytes, 100}};
+    struct baton_image_spec spec = configure(5, parts, 1);
+    int err = BATON_ERR_CRYPTO;
+    for (unsigned n = 0; err != 0; n++) {
+        struct faulty faulty = {n};
+        struct baton_crypto crypto = {
+                &faulty, start_hash, update_hash, finish_hash};
+        spec.crypto = &crypto;
+        err = build(&spec);
+        assert_true(err == 0 || err == BATON_ERR_CRYPTO);
+        assert_true(n < 100);
+    }
+}
+
 static void test_sink_faults(void **state) {
     (void)state;
     const struct baton_image_part parts[] = {
@@ -517,6 +589,9 @@ int main(void) {
             cmocka_unit_test(test_segment_limit),
             cmocka_unit_test(test_gaps_are_filled),
             cmocka_unit_test(test_shared_page),
+            cmocka_unit_test(test_size_limit),
+            cmocka_unit_test(test_no_descriptor),
+            cmocka_unit_test(test_hash_faults),
             cmocka_unit_test(test_sink_faults),
             cmocka_unit_test(test_random_layouts),
     };
