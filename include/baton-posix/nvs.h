@@ -37,11 +37,11 @@ enum baton_nvs_type {
 
 struct baton_nvs_page {
     uint8_t state;
-    uint8_t next_free;  // entry
-    uint8_t used;       // entries of values that count
-    bool is_ours;       // erased values are wiped here, not only marked
-    bool needs_copy;    // an interrupted write left something
-    bool is_sound;      // was erased since the mount
+    uint8_t next_free; // entry
+    uint8_t used;      // entries of values that count
+    bool is_ours;      // erased values are wiped here, not only marked
+    bool needs_copy;   // an interrupted write left something
+    bool is_sound;     // was erased since the mount
     uint32_t seq;
     uint8_t values[16]; // bit for each entry: a value begins here
 };

@@ -144,6 +144,7 @@ static esp_err_t get_number(nvs_handle_t handle, enum baton_nvs_type type,
                          : baton_nvs_get_number(&storage, ns, type, key, value);
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a type takes no parentheses.
 #define DEFINE_NUMBER(suffix, ctype, type)                                     \
     esp_err_t nvs_set_##suffix(                                                \
             nvs_handle_t handle, const char *key, ctype value) {               \
@@ -162,6 +163,7 @@ DEFINE_NUMBER(i32, int32_t, BATON_NVS_I32)
 DEFINE_NUMBER(u32, uint32_t, BATON_NVS_U32)
 DEFINE_NUMBER(i64, int64_t, BATON_NVS_I64)
 DEFINE_NUMBER(u64, uint64_t, BATON_NVS_U64)
+// NOLINTEND(bugprone-macro-parentheses)
 
 static esp_err_t set_bytes(nvs_handle_t handle, enum baton_nvs_type type,
         const char *key, const void *value, size_t len) {

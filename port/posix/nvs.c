@@ -20,6 +20,7 @@
 
 // Offsets inside an entry.
 #define KEY_OFF   8
+#define KEY_BYTES 16
 #define DATA_OFF  24
 #define COUNT_OFF 28 // of an index: number of chunks, then the first one
 
@@ -54,7 +55,8 @@ static bool has_index(
     struct nvs_item index = {0};
     while (baton_nvs_page_next(self, &index)) {
         if (index.type == NVS_TYPE_INDEX && index.ns == data->ns
-                && memcmp(index.raw + KEY_OFF, data->raw + KEY_OFF, 16) == 0
+                && memcmp(index.raw + KEY_OFF, data->raw + KEY_OFF, KEY_BYTES)
+                           == 0
                 && covers(&index, data)) {
             return true;
         }
@@ -107,7 +109,8 @@ static bool is_outdated(
     struct nvs_item other = {0};
     while (baton_nvs_page_next(self, &other)) {
         if (other.ns == item->ns && other.chunk == item->chunk
-                && memcmp(other.raw + KEY_OFF, item->raw + KEY_OFF, 16) == 0
+                && memcmp(other.raw + KEY_OFF, item->raw + KEY_OFF, KEY_BYTES)
+                           == 0
                 && is_later(self, &other, item)
                 && (other.type == item->type
                         || self->pages[other.page].is_ours)) {
@@ -198,8 +201,10 @@ static void make_entry(uint8_t *raw, uint8_t ns, uint8_t type, uint8_t span,
     raw[1] = type;
     raw[2] = span;
     raw[3] = chunk;
-    memset(raw + KEY_OFF, 0, 16);
-    memcpy(raw + KEY_OFF, key, strlen(key));
+    for (size_t i = 0; i < KEY_BYTES; i++) {
+        raw[KEY_OFF + i] = (uint8_t)*key;
+        key += *key != '\0';
+    }
 }
 
 static void seal_entry(uint8_t *raw) {

@@ -280,9 +280,9 @@ static int scan_page(struct baton_nvs *self, uint32_t page, bool is_fading) {
     p->needs_copy = is_fading;
     // A state that is none: it was just being changed, before any copying.
     p->state = NVS_FREEING;
-    for (uint8_t s = NVS_ACTIVE; s < NVS_FREEING; s++) {
+    for (unsigned s = NVS_ACTIVE; s < NVS_FREEING; s++) {
         if (raw[0] == page_states[s] && is_all(raw + 1, 3, 0xFF)) {
-            p->state = s;
+            p->state = (uint8_t)s;
         }
     }
     p->needs_copy = p->needs_copy || p->state == NVS_FREEING;
