@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -149,6 +150,29 @@ bool cli_parse_u32(const char *option, const char *text, uint32_t *out) {
     return true;
 }
 
+static bool refuses_in_json;
+
+void cli_refuse_in_json(void) {
+    refuses_in_json = true;
+}
+
+static void print_refusal(const char *what, int err) {
+    cJSON *json = cJSON_CreateObject();
+    if (what != NULL) {
+        cJSON_AddStringToObject(json, "file", what);
+    }
+    cJSON_AddFalseToObject(json, "ok");
+    cJSON *error = cJSON_AddObjectToObject(json, "error");
+    cJSON_AddStringToObject(error, "code", baton_error_name(err));
+    cJSON_AddNumberToObject(error, "number", err);
+    cJSON_AddStringToObject(error, "message", baton_strerror(err));
+    cJSON_AddStringToObject(error, "hint", baton_error_hint(err));
+    char *text = cJSON_Print(json);
+    printf("%s\n", text != NULL ? text : "{}");
+    free(text);
+    cJSON_Delete(json);
+}
+
 int cli_refuse(const char *command, const char *what, int err) {
     fprintf(stderr, "%s: %s%s%s (%s)\n", command, what != NULL ? what : "",
             what != NULL ? ": " : "", baton_strerror(err),
@@ -156,6 +180,9 @@ int cli_refuse(const char *command, const char *what, int err) {
     const char *hint = baton_error_hint(err);
     if (hint[0] != 0) {
         fprintf(stderr, "  next: %s\n", hint);
+    }
+    if (refuses_in_json) {
+        print_refusal(what, err);
     }
     return CLI_REFUSED;
 }

@@ -41,6 +41,9 @@ bool cli_parse_u32(const char *option, const char *text, uint32_t *out);
 // error; `what` may be NULL. Returns CLI_REFUSED.
 int cli_refuse(const char *command, const char *what, int err);
 
+// From now on cli_refuse says the same as a JSON object on standard output.
+void cli_refuse_in_json(void);
+
 // Prints "baton image check: message" to standard error. Returns CLI_USAGE.
 int cli_usage(const char *command, const char *format, ...)
         __attribute__((format(printf, 2, 3)));

@@ -223,6 +223,7 @@ static int parse_arguments(struct boot *self, int argc, char **argv) {
             break;
         case 'j':
             self->as_json = true;
+            cli_refuse_in_json();
             break;
         case 'c':
             self->commits = true;

@@ -469,6 +469,7 @@ int cmd_flash_info(int argc, char **argv) {
             return cli_usage(COMMAND, "see the options");
         }
         as_json = true;
+        cli_refuse_in_json();
     }
     if (optind + 1 != argc) {
         return cli_usage(COMMAND, "give one flash file");

@@ -8,6 +8,7 @@
 #include "baton/error.h"
 #include "cli.h"
 #include "commands.h"
+#include "firmware.h"
 #include "flash_file.h"
 #include "flash_make.h"
 
@@ -130,6 +131,14 @@ static bool refuse_name(const struct flash_make *self, const char *name) {
 
 // ---- What goes in --------------------------------------------------------
 
+// The first bytes cannot tell a merged file from what it begins with; the whole
+// file can.
+static int name_fault(const struct flash_content *content, int err) {
+    static struct firmware survey;
+    firmware_survey(&survey, content->data, content->len);
+    return survey.err == BATON_ERR_IS_MERGED ? survey.err : err;
+}
+
 static bool verify_app(
         struct flash_content *content, const struct flash_make *self) {
     struct baton_image image;
@@ -155,7 +164,7 @@ static bool verify_app(
     if (err == 0 || self->is_forced) {
         return true;
     }
-    cli_refuse(COMMAND, content->path, err);
+    cli_refuse(COMMAND, content->path, name_fault(content, err));
     if (err == BATON_ERR_IMAGE_CHIP
             && baton_image_decode(content->data, content->len, &content->info)
                        == 0) {

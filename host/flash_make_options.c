@@ -226,6 +226,7 @@ int flash_make_parse_options(struct flash_make *self, int argc, char **argv) {
             break;
         case 'j':
             self->as_json = true;
+            cli_refuse_in_json();
             break;
         default:
             return cli_usage(COMMAND, "see the options");

@@ -644,3 +644,21 @@ def test_help_has_an_example(baton, command):
 def test_seq_crc_of_the_helpers():
     # The vectors the vendor's tools agree on.
     assert seq_crc(1) == 0x4743989A and seq_crc(2) == 0x55F63774
+
+
+@pytest.mark.parametrize("cut", [0, 0x1000])
+def test_make_names_a_merged_file(baton, tmp_path, cut):
+    merged = bytearray(b"\xff" * 0x30000)
+    parts = {
+        0x1000: bootloader(),
+        0x8000: table([("nvs", 1, 2, 0x9000, 0x4000), ("factory", 0, 0, 0x10000, 0x20000)]),
+        0x10000: image("v1"),
+    }
+    for addr, data in parts.items():
+        merged[addr:addr + len(data)] = data
+    (tmp_path / "merged.bin").write_bytes(merged[cut:])
+    done = baton("flash", "make", "--json", "--layout", "micropython-4mib-ota",
+                 "--ota_0", "merged.bin", "-o", "dev.bin", code=1)
+    assert "merged .bin" in done.stderr
+    assert json.loads(done.stdout)["error"]["code"] == "BATON_ERR_IS_MERGED"
+    assert not (tmp_path / "dev.bin").exists()
