@@ -283,10 +283,18 @@ static bool is_config_complete(const struct baton_update_config *config) {
            && config->slot_bytes != 0;
 }
 
+// The head is programmed alone, so it has to be whole units.
+static bool is_unit_usable(const struct baton_flash *flash) {
+    uint32_t unit = flash->program_bytes != 0 ? flash->program_bytes : 1u;
+    return unit <= BATON_UPDATE_HEAD_BYTES
+           && BATON_UPDATE_HEAD_BYTES % unit == 0;
+}
+
 static int check_config(struct baton_update *self) {
     const struct baton_update_config *config = &self->config;
     uint32_t sector = self->sector_bytes;
-    if (config->work_len < sector || config->slot_addr % sector != 0
+    if (!is_unit_usable(config->flash) || config->work_len < sector
+            || config->slot_addr % sector != 0
             || config->slot_bytes % sector != 0
             || config->resume_off % sector != 0
             || sector % BATON_UPDATE_HEAD_BYTES != 0

@@ -115,7 +115,8 @@ int baton_update_write(struct baton_update *self, const void *data, size_t len);
 
 // Writes at an offset, in any order. A call goes on where the last one ended,
 // or begins on a sector; a sector is left only when it is complete, or is the
-// image's last.
+// image's last. When other sectors come before the first one, a wrong image is
+// refused only when that one arrives, after their erases.
 //
 // Returns     as baton_update_write, and BATON_ERR_ARG (offset)
 int baton_update_write_at(

@@ -159,6 +159,14 @@ static void test_refuses_configs(void **state) {
     config = good;
     config.resume_off = 100;
     assert_int_equal(baton_update_begin(&update, &config), BATON_ERR_ARG);
+    static const uint32_t units[] = {3, 24, 33, 64, 4096};
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        struct baton_flash flash = world.nor.flash;
+        flash.program_bytes = units[i];
+        config = good;
+        config.flash = &flash;
+        assert_int_equal(baton_update_begin(&update, &config), BATON_ERR_ARG);
+    }
     config = good;
     config.flash = NULL;
     assert_int_equal(baton_update_begin(&update, &config), BATON_ERR_ARG);
