@@ -22,6 +22,16 @@ URL = "http://192.168.4.2:8000/firmware.app-bin"
 WIFI_TIMEOUT_S = 20
 
 SECTOR = 4096
+# What people serve by mistake, by its first bytes.
+MISTAKES = (
+    (b"\xaa\x50", "a partition table"),
+    (b"\x7fELF", "an ELF file"),
+    (b"\x1f\x8b", "gzip-compressed"),
+    (b"PK", "a zip archive"),
+    (b"UF2\n", "a UF2 file"),
+    (b"<", "a web page"),
+    (b"\xff" * 32, "blank flash, or a merged .bin with a bootloader in front"),
+)
 
 
 def connect():
@@ -74,6 +84,21 @@ def tried_before(build, remember=False):
     except OSError:
         return False
     return bytes(last) == build
+
+
+def refuse_mistakes(head):
+    text = bytes(head[:64]).lstrip()
+    for magic, what in MISTAKES:
+        if text.startswith(magic):
+            raise OSError("this is %s; use the .app-bin" % what)
+    if not head:
+        raise OSError("the file is empty; check the URL")
+    if len(head) < SECTOR:
+        raise OSError("the file is cut short; download it again, whole")
+    if head[0] != 0xE9:
+        raise OSError("this is no ESP image; use the .app-bin")
+    if head[32:36] != b"\x32\x54\xcd\xab":
+        raise OSError("this is a bootloader, alone or in front of a merged .bin; use the .app-bin")
 
 
 def write_sector(part, index, data, old):
@@ -138,13 +163,12 @@ def count_down(seconds=3):
 
 def pull(running, source, total):
     head = source.read(min(SECTOR, total))
+    refuse_mistakes(head)
     build = build_of(head)
     if build == build_of(first_sector(running)):
         print("up to date: the server has what runs")
         return False
     part = running.get_next_update()
-    if len(head) < SECTOR or head[0] != 0xE9 or head[32:36] != b"\x32\x54\xcd\xab":
-        raise OSError("not an application image; use the .app-bin")
     if head[12:14] != first_sector(running)[12:14]:
         raise OSError("this image is for another chip")
     if total > part.info()[3]:
@@ -155,9 +179,12 @@ def pull(running, source, total):
     count_down()
     print("downloading %d bytes into %s" % (total, name(part)))
     sectors = download(source, total, head, part)
-    print("verified; %d sectors written" % sectors)
+    print("flash holds what was sent; %d sectors written" % sectors)
+    try:
+        part.set_boot()  # the chip verifies the whole image
+    except OSError as exc:
+        raise OSError("the image is damaged or cut short (%s)" % exc.args[-1])
     tried_before(build, remember=True)
-    part.set_boot()  # the chip verifies the image once more
     return True
 
 

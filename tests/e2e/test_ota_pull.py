@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from flash_helpers import bootloader, image
+from flash_helpers import bootloader, image, table
 
 ADDRESS = "192.168.4.2:8000"  # in the script
 SIZE = 60000
@@ -85,11 +85,15 @@ def test_a_build_that_was_rolled_back_is_not_tried_again(device):
 
 WRONG_FILES = {
     "bootloader": bootloader(),
-    "web page": b"<!DOCTYPE html><title>404</title>" + bytes(5000),
+    "merged .bin": b"\xff" * 0x1000 + bootloader(),
+    "partition table": table([("a", 0, 0x10, 0x10000, 0x10000)]).ljust(4096, b"\xff"),
+    "web page": b"\n<!DOCTYPE html><title>404</title>" + bytes(5000),
     "empty": b"",
+    "cut short": image("v2", size=SIZE)[:1000],
     "gzip": b"\x1f\x8b\x08" + bytes(9000),
-    "other chip": image("v2", chip="esp32c3", size=SIZE),
-    "too large": image("v2", size=0x180000 + 4096),
+    "ELF": b"\x7fELF" + bytes(9000),
+    "another chip": image("v2", chip="esp32c3", size=SIZE),
+    "do not fit": image("v2", size=0x180000 + 4096),
 }
 
 
@@ -99,7 +103,7 @@ def test_wrong_files_are_refused_before_the_first_erase(device, kind):
     device.start()  # settles the first record and NVS
     device.publish(WRONG_FILES[kind])
     report, console = device.start()
-    assert "no update:" in console
+    assert "no update:" in console and kind in console
     assert erases(report) == 0
     assert (report["slot"], report["version"]) == ("ota_0", "v1")
 
@@ -107,8 +111,12 @@ def test_wrong_files_are_refused_before_the_first_erase(device, kind):
 def test_a_truncated_image_is_never_booted(device):
     device.publish(image("v2", size=SIZE)[:-1000])
     report, console = device.start()
-    assert "no update:" in console
+    assert "no update: the image is damaged or cut short" in console
     assert (report["slot"], report["version"], report["boots"]) == ("ota_0", "v1", 1)
+    # The whole file is no build that was tried and rolled back.
+    device.publish(image("v2", size=SIZE))
+    report, _ = device.start()
+    assert (report["slot"], report["version"]) == ("ota_1", "v2")
 
 
 def test_without_network_or_server(device):
