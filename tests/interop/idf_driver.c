@@ -446,13 +446,13 @@ static void set_board(void) {
 
 // Adler-32 of all of the flash.
 static uint32_t flash_sum(void) {
-    uint32_t low = 1;
-    uint32_t high = 0;
+    uint64_t low = 1;
+    uint64_t high = 0;
     for (uint32_t i = 0; i < FLASH_BYTES; i++) {
-        low = (low + flash_bytes[i]) % 65521u;
-        high = (high + low) % 65521u;
+        low += flash_bytes[i];
+        high += low;
     }
-    return high << 16 | low;
+    return (uint32_t)(high % 65521u << 16 | low % 65521u);
 }
 
 int main(void) {
