@@ -61,24 +61,24 @@ static uint8_t get_namespace(mp_obj_t self_in) {
     return self->ns;
 }
 
-static mp_obj_t nvs_set_i32(mp_obj_t self, mp_obj_t key, mp_obj_t value_in) {
+static mp_obj_t set_i32(mp_obj_t self, mp_obj_t key, mp_obj_t value_in) {
     const char *name = mp_obj_str_get_str(key);
     int32_t value = baton_firmware_int(value_in);
     baton_firmware_check(baton_nvs_set_number(
             &storage, get_namespace(self), BATON_NVS_I32, name, &value));
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_3(set_i32_obj, nvs_set_i32);
+static MP_DEFINE_CONST_FUN_OBJ_3(set_i32_obj, set_i32);
 
-static mp_obj_t nvs_get_i32(mp_obj_t self, mp_obj_t key) {
+static mp_obj_t get_i32(mp_obj_t self, mp_obj_t key) {
     int32_t value;
     baton_firmware_check(baton_nvs_get_number(&storage, get_namespace(self),
             BATON_NVS_I32, mp_obj_str_get_str(key), &value));
     return mp_obj_new_int(value);
 }
-static MP_DEFINE_CONST_FUN_OBJ_2(get_i32_obj, nvs_get_i32);
+static MP_DEFINE_CONST_FUN_OBJ_2(get_i32_obj, get_i32);
 
-static mp_obj_t nvs_set_blob(mp_obj_t self, mp_obj_t key, mp_obj_t value) {
+static mp_obj_t set_blob(mp_obj_t self, mp_obj_t key, mp_obj_t value) {
     const char *name = mp_obj_str_get_str(key);
     mp_buffer_info_t buf;
     mp_get_buffer_raise(value, &buf, MP_BUFFER_READ);
@@ -86,10 +86,10 @@ static mp_obj_t nvs_set_blob(mp_obj_t self, mp_obj_t key, mp_obj_t value) {
             BATON_NVS_BLOB, name, buf.buf, buf.len));
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_3(set_blob_obj, nvs_set_blob);
+static MP_DEFINE_CONST_FUN_OBJ_3(set_blob_obj, set_blob);
 
 // Returns how long the value is.
-static mp_obj_t nvs_get_blob(mp_obj_t self, mp_obj_t key, mp_obj_t value) {
+static mp_obj_t get_blob(mp_obj_t self, mp_obj_t key, mp_obj_t value) {
     const char *name = mp_obj_str_get_str(key);
     mp_buffer_info_t buf;
     mp_get_buffer_raise(value, &buf, MP_BUFFER_WRITE);
@@ -98,21 +98,21 @@ static mp_obj_t nvs_get_blob(mp_obj_t self, mp_obj_t key, mp_obj_t value) {
             BATON_NVS_BLOB, name, buf.buf, &len));
     return mp_obj_new_int_from_uint(len);
 }
-static MP_DEFINE_CONST_FUN_OBJ_3(get_blob_obj, nvs_get_blob);
+static MP_DEFINE_CONST_FUN_OBJ_3(get_blob_obj, get_blob);
 
-static mp_obj_t nvs_erase_key(mp_obj_t self, mp_obj_t key) {
+static mp_obj_t erase_key(mp_obj_t self, mp_obj_t key) {
     baton_firmware_check(baton_nvs_erase_key(
             &storage, get_namespace(self), mp_obj_str_get_str(key)));
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_2(erase_key_obj, nvs_erase_key);
+static MP_DEFINE_CONST_FUN_OBJ_2(erase_key_obj, erase_key);
 
-static mp_obj_t nvs_commit(mp_obj_t self) {
+static mp_obj_t commit_all(mp_obj_t self) {
     (void)self;
     baton_firmware_check(baton_nvs_commit(&storage));
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_1(commit_obj, nvs_commit);
+static MP_DEFINE_CONST_FUN_OBJ_1(commit_obj, commit_all);
 
 static const mp_rom_map_elem_t nvs_locals_table[] = {
         {MP_ROM_QSTR(MP_QSTR_get_i32), MP_ROM_PTR(&get_i32_obj)},

@@ -39,5 +39,5 @@ $(BUILD)/py/moderrno.o: CFLAGS += -DBATON_CHIP_ERRNO
 # The prompt's first line names the image in the running slot.
 $(BUILD)/shared/runtime/pyexec.o: CFLAGS += -DBATON_LIVE_BANNER
 
-LIB += $(BATON_LIB) $(TLS_LIBS)
+LDFLAGS += $(BATON_LIB) $(TLS_LIBS)
 $(BUILD)/$(PROG): $(BATON_LIB)
