@@ -56,8 +56,8 @@ struct baton_idf_config {
     void (*restart)(void *context);
 
     // ESP-IDF would assert or abort here. NULL: prints `what`, abort(). May
-    // longjmp out: nothing is held. If it returns, the call fails with
-    // ESP_ERR_INVALID_STATE, NULL or false and has changed nothing.
+    // longjmp out: nothing is held, what the call did so far stays. If it
+    // returns, the call ends with ESP_ERR_INVALID_STATE, NULL or false.
     void (*fatal)(void *context, const char *what);
 
     void *context;
