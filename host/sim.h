@@ -57,6 +57,7 @@ struct sim_options {
     struct baton_board_map maps[BATON_BOARD_MAPS];
     bool no_rollback;
     bool anti_rollback;
+    const char *idf_release; // enum baton_idf_release in decimal, or NULL
     bool verifies_on_wake;
     bool no_repl;
     bool as_json;

@@ -43,6 +43,11 @@ static void exec_interpreter(const struct sim *self, pid_t parent, int fd) {
     sigprocmask(SIG_SETMASK, &self->old_signals, NULL);
     setenv(BATON_BOARD_ENV, self->options.flash_path, 1);
     setenv("BATON_FS", self->options.fs_path, 1);
+    if (self->options.idf_release != NULL) {
+        setenv(BATON_BOARD_RELEASE_ENV, self->options.idf_release, 1);
+    } else {
+        unsetenv(BATON_BOARD_RELEASE_ENV);
+    }
     if (self->has_repl) {
         setenv("BATON_REPL", "1", 1);
     } else {

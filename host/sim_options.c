@@ -57,6 +57,8 @@ static void print_help(void) {
            "  --wifi-delay MS     until it has joined\n"
            "  --no-rollback       firmware built without rollback\n"
            "  --anti-rollback     firmware built with anti-rollback\n"
+           "  --idf-release X.Y   whose OTA functions it has: 5.4, 5.5\n"
+           "                      (default, as MicroPython), 6.0 or 6.1\n"
            "  --verify-on-wake    verify the image after deep sleep, too\n"
            "\n"
            "A power cut:\n"
@@ -107,6 +109,7 @@ enum {
     OPTION_WIFI_DELAY,
     OPTION_NO_ROLLBACK,
     OPTION_ANTI_ROLLBACK,
+    OPTION_IDF_RELEASE,
     OPTION_VERIFY_ON_WAKE,
     OPTION_CUT_AT,
     OPTION_CUT_MODE,
@@ -135,6 +138,7 @@ static const struct option long_options[] = {
         {"wifi-delay", required_argument, NULL, OPTION_WIFI_DELAY},
         {"no-rollback", no_argument, NULL, OPTION_NO_ROLLBACK},
         {"anti-rollback", no_argument, NULL, OPTION_ANTI_ROLLBACK},
+        {"idf-release", required_argument, NULL, OPTION_IDF_RELEASE},
         {"verify-on-wake", no_argument, NULL, OPTION_VERIFY_ON_WAKE},
         {"cut-at", required_argument, NULL, OPTION_CUT_AT},
         {"cut-mode", required_argument, NULL, OPTION_CUT_MODE},
@@ -240,6 +244,21 @@ static bool parse_wifi(struct sim_options *o, const char *text) {
     return wrong("--wifi", text, "joins, no-ap or bad-key");
 }
 
+static bool parse_release(struct sim_options *o, const char *text) {
+    static const struct {
+        const char *name;
+        const char *number; // enum baton_idf_release
+    } releases[] = {
+            {"5.4", "504"}, {"5.5", "505"}, {"6.0", "600"}, {"6.1", "601"}};
+    for (size_t i = 0; i < sizeof(releases) / sizeof(releases[0]); i++) {
+        if (strcmp(releases[i].name, text) == 0) {
+            o->idf_release = releases[i].number;
+            return true;
+        }
+    }
+    return wrong("--idf-release", text, "5.4, 5.5, 6.0 or 6.1");
+}
+
 static bool parse_cut_mode(struct sim_options *o, const char *text) {
     o->cut_mode = baton_nor_cut_mode(text);
     return o->cut_mode != BATON_NOR_CUT_NONE
@@ -276,6 +295,8 @@ static bool parse_name_options(
         return parse_wifi(o, value);
     case OPTION_CUT_MODE:
         return parse_cut_mode(o, value);
+    case OPTION_IDF_RELEASE:
+        return parse_release(o, value);
     default:
         cli_usage(COMMAND, "see the options");
         return false;

@@ -14,6 +14,9 @@
 
 // Environment variable through which the interpreter finds its board.
 #define BATON_BOARD_ENV "BATON_BOARD"
+// And the release of ESP-IDF it behaves as, an enum baton_idf_release in
+// decimal; not set: MicroPython's.
+#define BATON_BOARD_RELEASE_ENV "BATON_IDF_RELEASE"
 
 // MicroPython's numbers for machine.reset_cause().
 enum baton_reset_cause {

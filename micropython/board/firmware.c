@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "py/objstr.h"
 #include "py/runtime.h"
 
 #include "baton-posix/crypto.h"
@@ -104,6 +106,7 @@ static int attach(void) {
     }
     const struct baton_board_state *state = baton_board.state;
     baton_board.nor.power_off = lose_power;
+    const char *release = getenv(BATON_BOARD_RELEASE_ENV);
     struct baton_idf_config config = {
             .flash = &baton_board.nor.flash,
             .crypto = baton_crypto_psa(),
@@ -112,6 +115,8 @@ static int attach(void) {
             .no_rollback = state->no_rollback,
             .anti_rollback = state->anti_rollback,
             .burn_secure_version = burn_secure_version,
+            .release = release != NULL ? (enum baton_idf_release)atoi(release)
+                                       : BATON_IDF_V5_5,
             .restart = restart,
             .fatal = panic,
     };
@@ -148,10 +153,16 @@ void baton_firmware_check(esp_err_t code) {
     default:
         break;
     }
-    mp_obj_t args[] = {
-            MP_OBJ_NEW_SMALL_INT(number),
-            mp_obj_new_str_from_cstr(esp_err_to_name(code)),
-    };
+    // Where there is no memory for the name the number must do.
+    mp_obj_str_t *name = m_new_obj_maybe(mp_obj_str_t);
+    if (name == NULL) {
+        mp_raise_OSError(number);
+    }
+    name->base.type = &mp_type_str;
+    name->data = (const byte *)esp_err_to_name(code);
+    name->len = strlen((const char *)name->data);
+    name->hash = qstr_compute_hash(name->data, name->len);
+    mp_obj_t args[] = {MP_OBJ_NEW_SMALL_INT(number), MP_OBJ_FROM_PTR(name)};
     nlr_raise(mp_obj_exception_make_new(&mp_type_OSError, 2, 0, args));
 }
 

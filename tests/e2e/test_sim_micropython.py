@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from flash_helpers import get, image
+from flash_helpers import get, get_records, image, NEW, record, VALID
 
 LAYOUT = "micropython-4mib-ota"
 OTA_1 = 0x190000
@@ -257,3 +257,25 @@ def test_prompt(board):
     expect(b"baton sim: interrupted")
     assert process.wait(timeout=30) == 128 + signal.SIGTERM
     os.close(master)
+
+
+@pytest.mark.parametrize("release, copies", [
+    ([], (VALID, NEW)),  # before v6.0: the same sequence, in the other record
+    (["--idf-release", "6.0"], (NEW, None)),
+])
+def test_idf_release(baton, tmp_path, micropython, release, copies):
+    """set_boot on the slot that is in force already."""
+    (tmp_path / "old.img").write_bytes(image("v1"))
+    fs = tmp_path / "fs"
+    fs.mkdir()
+    (fs / "main.py").write_text(
+        "from esp32 import Partition\nPartition(Partition.RUNNING).set_boot()\n")
+    baton("flash", "make", "--layout", LAYOUT, "--ota_0", "old.img", "-o", "dev.bin", code=0)
+    baton("sim", "--flash", "dev.bin", "--fs", fs, "--no-repl", *release, code=0)
+    expected = tuple(b"\xff" * 32 if state is None else record(1, state) for state in copies)
+    assert get_records(tmp_path / "dev.bin") == expected
+
+
+def test_unknown_idf_release_is_refused(baton, tmp_path):
+    done = baton("sim", "--flash", "x", "--fs", "y", "--idf-release", "7", code=2)
+    assert "--idf-release" in done.stderr
