@@ -89,6 +89,7 @@ BATON_NORETURN static void soft_reset(void) {
 
 // Returns whether the scripts ended without an exception.
 static bool run_scripts(void) {
+    pyexec_frozen_module("_boot.py", false);
     int ret = pyexec_file_if_exists("boot.py");
     if (!(ret & PYEXEC_FORCED_EXIT) && ret != 0) {
         ret = pyexec_file_if_exists("main.py");

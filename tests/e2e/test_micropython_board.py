@@ -222,8 +222,28 @@ def test_boot_py_that_fails_keeps_main_py_from_running(board):
 
 def test_boot_py_and_main_py_share_their_names(board):
     (board.fs / "boot.py").write_text("answer = 42\n")
-    console, _ = run_script(board, "print(__name__, answer)\n")
-    assert console == "__main__ 42\n"
+    console, _ = run_script(
+        board, "print(__name__, answer, sorted(globals()))\n")
+    assert console == "__main__ 42 ['__name__', 'answer', 'bdev', 'gc', 'vfs']\n"
+
+
+def test_errors_need_no_memory(board):
+    console, _ = run_script(board, """
+import micropython
+from esp32 import Partition
+micropython.alloc_emergency_exception_buf(100)
+def attempt(call):
+    try:
+        call()
+    except OSError as exc:
+        return exc
+part = Partition("nvs")
+micropython.heap_lock()
+exc = attempt(part.set_boot)
+micropython.heap_unlock()
+print(type(exc), exc.args)
+""")
+    assert console == "<class 'OSError'> (-5379,)\n"
 
 
 def test_no_scripts(board):
