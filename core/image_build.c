@@ -345,6 +345,20 @@ static int check_parts(const struct baton_image_builder *self) {
     return 0;
 }
 
+// True where no part lies in the added descriptor's place. A part that is not
+// mapped may still reach into the window from below it.
+static bool is_place_free(const struct baton_image_builder *self) {
+    uint32_t addr = self->descriptor_addr;
+    for (size_t i = 0; i < self->spec->part_count; i++) {
+        const struct baton_image_part *part = &self->spec->parts[i];
+        if (part->load_addr < addr + BATON_IMAGE_DESCRIPTOR_BYTES
+                && part->load_addr + part->len_bytes > addr) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // Chooses where an added descriptor goes: the first page of constants that no
 // run touches, or directly before the first mapped run.
 static int place_descriptor(struct baton_image_builder *self) {
@@ -359,7 +373,7 @@ static int place_descriptor(struct baton_image_builder *self) {
             if (is_first && (run.addr & page_mask) == BATON_IMAGE_HEAD_BYTES) {
                 self->first_part = i;
                 self->descriptor_addr = run.addr - BATON_IMAGE_DESCRIPTOR_BYTES;
-                return 0;
+                return is_place_free(self) ? 0 : BATON_ERR_ELF_LAYOUT;
             }
             is_first = false;
             uint32_t end = run.addr + run.len;
@@ -370,9 +384,8 @@ static int place_descriptor(struct baton_image_builder *self) {
         i = run.next;
     }
     self->descriptor_addr = page + BATON_IMAGE_DESCRIPTOR_OFF;
-    return baton_chip_is_mapped(chip_id, self->page_log2, page)
-                   ? 0
-                   : BATON_ERR_ELF_LAYOUT;
+    bool is_mapped = baton_chip_is_mapped(chip_id, self->page_log2, page);
+    return is_mapped && is_place_free(self) ? 0 : BATON_ERR_ELF_LAYOUT;
 }
 
 static bool has_magic(const struct baton_image_part *part) {
