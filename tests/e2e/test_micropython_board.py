@@ -237,9 +237,9 @@ def attempt(call):
         call()
     except OSError as exc:
         return exc
-part = Partition("nvs")
+set_boot = Partition("nvs").set_boot
 micropython.heap_lock()
-exc = attempt(part.set_boot)
+exc = attempt(set_boot)
 micropython.heap_unlock()
 print(type(exc), exc.args)
 """)
