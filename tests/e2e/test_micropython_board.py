@@ -238,6 +238,7 @@ def attempt(call):
     except OSError as exc:
         return exc
 set_boot = Partition("nvs").set_boot
+exc = None
 micropython.heap_lock()
 exc = attempt(set_boot)
 micropython.heap_unlock()
