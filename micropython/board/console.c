@@ -7,6 +7,7 @@
 #include "firmware.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -57,8 +58,12 @@ bool baton_console_is_at_end(void) {
     return is_at_end;
 }
 
-// Nothing is lost by looking: at the end a read gives no byte.
+// After a Ctrl-D, which MicroPython also makes of an end: whether it was one.
 static bool is_closed(void) {
+    struct stat st;
+    if (fstat(STDIN_FILENO, &st) != 0 || !S_ISFIFO(st.st_mode)) {
+        return true;
+    }
     struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
     return poll(&fd, 1, 0) == 1 && !(fd.revents & POLLIN)
            && (fd.revents & (POLLHUP | POLLERR | POLLNVAL));

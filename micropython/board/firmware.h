@@ -62,7 +62,6 @@ struct baton_alarm {
     uint64_t period_us; // 0: once
     // Called on the alarms' own thread; must not set or clear an alarm.
     void (*ring)(struct baton_alarm *alarm);
-    bool is_set;
 };
 void baton_alarm_set(
         struct baton_alarm *alarm, uint64_t after_us, uint64_t period_us);

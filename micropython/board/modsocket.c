@@ -37,6 +37,7 @@ enum {
     CHIP_SO_REUSEADDR = 4,
     CHIP_SO_BROADCAST = 32,
     CHIP_SO_EVENTS = 20,
+    CHIP_IP_ADD_MEMBERSHIP = 3,
     CHIP_MSG_PEEK = 1,
     CHIP_MSG_DONTWAIT = 8,
     CHIP_AF_INET6 = 10,
@@ -420,7 +421,7 @@ static mp_obj_t socket_setsockopt(size_t n_args, const mp_obj_t *args) {
         break;
     case CHIP_SO_EVENTS:
         mp_raise_OSError(EOPNOTSUPP);
-    default:
+    default: // taken, without an effect
         return mp_const_none;
     }
     int value = baton_firmware_int(args[3]);
@@ -578,6 +579,8 @@ static const mp_rom_map_elem_t socket_globals_table[] = {
         {MP_ROM_QSTR(MP_QSTR_SOL_SOCKET), MP_ROM_INT(CHIP_SOL_SOCKET)},
         {MP_ROM_QSTR(MP_QSTR_SO_REUSEADDR), MP_ROM_INT(CHIP_SO_REUSEADDR)},
         {MP_ROM_QSTR(MP_QSTR_SO_BROADCAST), MP_ROM_INT(CHIP_SO_BROADCAST)},
+        {MP_ROM_QSTR(MP_QSTR_IP_ADD_MEMBERSHIP),
+                MP_ROM_INT(CHIP_IP_ADD_MEMBERSHIP)},
         {MP_ROM_QSTR(MP_QSTR_TCP_NODELAY), MP_ROM_INT(TCP_NODELAY)},
         {MP_ROM_QSTR(MP_QSTR_MSG_PEEK), MP_ROM_INT(CHIP_MSG_PEEK)},
         {MP_ROM_QSTR(MP_QSTR_MSG_DONTWAIT), MP_ROM_INT(CHIP_MSG_DONTWAIT)},

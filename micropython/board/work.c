@@ -92,7 +92,6 @@ static void remove_alarm(struct baton_alarm *alarm) {
             break;
         }
     }
-    alarm->is_set = false;
 }
 
 static void wait_until(uint64_t at_us) {
@@ -151,7 +150,6 @@ void baton_alarm_set(
     remove_alarm(alarm);
     alarm->at_us = monotonic_us() + after_us;
     alarm->period_us = period_us;
-    alarm->is_set = true;
     alarm->next = alarms;
     alarms = alarm;
     pthread_cond_signal(&changed);
