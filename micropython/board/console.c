@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "py/mphal.h"
+#include "shared/runtime/pyexec.h"
 
 #define KEY_CTRL_C        3
 #define KEY_CTRL_D        4
@@ -43,7 +44,7 @@ void baton_console_repl(bool on) {
         return;
     }
     tcsetattr(STDIN_FILENO, TCSANOW, on ? &raw : &normal);
-    if (on) {
+    if (on && pyexec_mode_kind == PYEXEC_MODE_FRIENDLY_REPL) {
         mp_hal_stdout_tx_str("(Ctrl-] ends the simulation)\r\n");
     }
 }

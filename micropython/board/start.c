@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "py/builtin.h"
 #include "py/cstack.h"
@@ -34,7 +35,8 @@ static const char usage[] =
         "\n"
         "Environment: BATON_BOARD  flash file\n"
         "             BATON_FS     directory with boot.py and main.py\n"
-        "             BATON_REPL   1: a prompt after the scripts\n"
+        "             BATON_REPL   1: a prompt after the scripts; raw: for "
+        "tools\n"
         "             BATON_HEAP   bytes of heap (K, M), default 256K; 4M is\n"
         "                          a chip with PSRAM\n"
         "             BATON_SSID   the network that a scan finds\n";
@@ -87,11 +89,13 @@ BATON_NORETURN static void soft_reset(void) {
     baton_firmware_exit(BATON_EXIT_SOFT_RESET);
 }
 
-// Returns whether the scripts ended without an exception.
+// Returns whether the scripts ended without an exception. As on the chip a tool
+// that is in the raw REPL gets back to it by a soft reset without main.py.
 static bool run_scripts(void) {
     pyexec_frozen_module("_boot.py", false);
     int ret = pyexec_file_if_exists("boot.py");
-    if (!(ret & PYEXEC_FORCED_EXIT) && ret != 0) {
+    if (!(ret & PYEXEC_FORCED_EXIT) && ret != 0
+            && pyexec_mode_kind == PYEXEC_MODE_FRIENDLY_REPL) {
         ret = pyexec_file_if_exists("main.py");
     }
     if (ret & PYEXEC_FORCED_EXIT) {
@@ -109,6 +113,15 @@ BATON_NORETURN static void run_repl(void) {
     }
     if (baton_console_is_at_end()) {
         baton_firmware_exit(BATON_EXIT_REPL_CLOSED);
+    }
+    // Of the soft reset a person or a tool asked for at the prompt the
+    // supervisor need not know; the kind of prompt has to be kept.
+    bool is_raw = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL;
+    if (setenv("BATON_REPL", is_raw ? "raw" : "1", 1) == 0) {
+        mp_hal_stdout_tx_str("MPY: soft reboot\r\n");
+        baton_board.state->reset_cause = BATON_RESET_SOFT;
+        baton_console_restore();
+        execl("/proc/self/exe", "micropython", (char *)NULL);
     }
     soft_reset();
 }
@@ -133,9 +146,12 @@ static int run(void) {
         fputs(usage, stderr);
         return 2;
     }
-    bool is_good = run_scripts();
     const char *repl = getenv("BATON_REPL");
-    if (repl != NULL && strcmp(repl, "1") == 0) {
+    if (repl != NULL && strcmp(repl, "raw") == 0) {
+        pyexec_mode_kind = PYEXEC_MODE_RAW_REPL;
+    }
+    bool is_good = run_scripts();
+    if (repl != NULL && *repl != '\0' && strcmp(repl, "0") != 0) {
         run_repl();
     }
     wait_for_work();

@@ -3,8 +3,13 @@
 # SPDX-License-Identifier: MIT
 import difflib
 import json
+import os
+import pty
+import select
 import shutil
+import signal
 import subprocess
+import tty
 from pathlib import Path
 
 import pytest
@@ -310,3 +315,74 @@ def test_interpreter_says_what_it_wants(micropython):
     done = subprocess.run([micropython], capture_output=True, text=True,
                           env={}, timeout=30)
     assert done.returncode == 2 and "next: " in done.stderr
+
+
+class Terminal:
+    """baton sim on a terminal of its own."""
+
+    def __init__(self, board):
+        self.seen = b""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(board.folder)
+            os.execv(board.baton_path,
+                     ["baton", "sim", "--flash", "dev.bin", "--fs", "fs"])
+        tty.setraw(self.fd)
+
+    def send(self, text):
+        os.write(self.fd, text)
+
+    def expect(self, text):
+        """What came up to and with the text."""
+        while text not in self.seen:
+            ready, _, _ = select.select([self.fd], [], [], 30)
+            assert ready, self.seen
+            self.seen += os.read(self.fd, 4096)
+        end = self.seen.index(text) + len(text)
+        found, self.seen = self.seen[:end], self.seen[end:]
+        return found
+
+    def wait(self):
+        _, status = os.waitpid(self.pid, 0)
+        self.pid = None
+        return os.waitstatus_to_exitcode(status)
+
+    def stop(self):
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGTERM)
+            self.wait()
+        os.close(self.fd)
+
+
+@pytest.fixture
+def terminal(board):
+    (board.fs / "main.py").write_text("print('main ran')\n")
+    terminal = Terminal(board)
+    yield terminal
+    terminal.stop()
+
+
+def test_prompts_are_what_tools_expect(terminal):
+    terminal.expect(b"main ran")
+    terminal.expect(b">>> ")
+    terminal.send(b"\r\x03\x01")
+    terminal.expect(b"raw REPL; CTRL-B to exit\r\n>")
+    terminal.send(b"import sys\nprint(sys.platform)\x04")
+    assert b"esp32" in terminal.expect(b"\x04\x04>")
+    # A soft reset keeps the raw prompt and leaves main.py out.
+    terminal.send(b"\x04")
+    assert b"main ran" not in terminal.expect(b"raw REPL; CTRL-B to exit\r\n>")
+    terminal.send(b"import machine\nprint(machine.reset_cause())\x04")
+    assert b"OK5" in terminal.expect(b"\x04\x04>")
+    terminal.send(b"\x02")
+    terminal.expect(b">>> ")
+    # By its first line the loop runs, and Ctrl-C is a signal.
+    terminal.send(b"for i in range(9, 10 ** 9): print(1111 * i)\r\r")
+    terminal.expect(b"\n9999")
+    terminal.send(b"\x03")
+    terminal.expect(b"KeyboardInterrupt")
+    terminal.expect(b">>> ")
+    terminal.send(b"\x04")
+    assert b"main ran" in terminal.expect(b">>> ")
+    terminal.send(b"\x1d")
+    assert terminal.wait() == 0
