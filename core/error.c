@@ -174,6 +174,9 @@ static const struct entry entries[] = {
         ENTRY(ERR_RECORD_CRC, "this otadata record's CRC is wrong", ""),
         ENTRY(ERR_NOT_RUNNING, "the slot that runs is not the one to confirm",
                 "the chosen slot did not boot; roll back or update again"),
+
+        ENTRY(ERR_SIGNATURE, "the signature is not by the key",
+                "check which key signed it, and which one is trusted"),
 };
 
 static const struct entry *find_entry(int err) {

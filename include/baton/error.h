@@ -96,6 +96,9 @@ enum baton_err {
     BATON_ERR_RECORD_EXCLUDED = -284,
     BATON_ERR_RECORD_CRC = -285,
     BATON_ERR_NOT_RUNNING = -286,
+
+    // What a release says of itself
+    BATON_ERR_SIGNATURE = -300,
 };
 
 // The code's name as spelt above ("BATON_ERR_IO"), or "BATON_ERR_UNKNOWN".
