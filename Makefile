@@ -34,7 +34,7 @@ JOBS := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 SUBMAKE := @+$(MAKE) --no-print-directory $(JOBS)
 
 CORE_SRC := $(sort $(wildcard core/*.c))
-PORT_SRC := $(sort $(wildcard port/posix/*.c))
+PORT_SRC := $(sort $(wildcard port/posix/*.c port/freestanding/*.c))
 HOST_SRC := $(sort $(wildcard host/*.c))
 TEST_SRC := $(sort $(wildcard tests/unit/test_*.c tests/contract/test_*.c))
 # Programs that an independent model in Python compares itself with.
