@@ -19,6 +19,7 @@ static const struct entry entries[] = {
         ENTRY(ERR_NOENT, "not found", ""),
         ENTRY(ERR_IO, "the flash or the file could not be read or written",
                 "try again; if it persists the flash may be worn out"),
+        ENTRY(ERR_AGAIN, "nothing yet", "call it again"),
         ENTRY(ERR_NOMEM, "not enough memory", ""),
         ENTRY(ERR_ARG, "an argument is out of range or not aligned", ""),
         ENTRY(ERR_NOSPC, "the buffer given is too small", ""),

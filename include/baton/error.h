@@ -12,6 +12,7 @@ enum baton_err {
 
     BATON_ERR_NOENT = -2,
     BATON_ERR_IO = -5,
+    BATON_ERR_AGAIN = -11,
     BATON_ERR_NOMEM = -12,
     BATON_ERR_ARG = -22,
     BATON_ERR_NOSPC = -28,

@@ -62,6 +62,9 @@ enum baton_hash {
 #define BATON_SHA256_BYTES 32u
 #define BATON_MD5_BYTES    16u
 
+#define BATON_P256_KEY_BYTES       64u
+#define BATON_P256_SIGNATURE_BYTES 64u
+
 // Memory of one running hash, owned by whoever runs it. A port may keep a
 // library's context in it, but nothing that has to be released: a hash that is
 // given up is simply forgotten.
@@ -80,6 +83,15 @@ struct baton_crypto {
     // Writes 32 or 16 bytes to digest.
     int (*hash_finish)(
             void *context, struct baton_hash_state *state, uint8_t *digest);
+
+    // Checks an ECDSA signature on P-256 over a SHA-256 digest. The key is X
+    // then Y, the signature r then s, each 32 bytes, big-endian. NULL where
+    // nothing signed is ever handled.
+    // Errors: BATON_ERR_SIGNATURE (wrong, or not a key at all),
+    // BATON_ERR_CRYPTO.
+    int (*verify_p256)(void *context, const uint8_t key[BATON_P256_KEY_BYTES],
+            const uint8_t digest[BATON_SHA256_BYTES],
+            const uint8_t signature[BATON_P256_SIGNATURE_BYTES]);
 };
 
 // What the running chip is: facts from eFuse and build, no callbacks.
@@ -94,6 +106,126 @@ struct baton_chip {
     bool ignore_max_block_revision; // the "disable block version" eFuse
     uint8_t mmu_page_log2;   // build default where selectable; 0 means 16
     uint32_t secure_version; // number of bits set in the eFuse field
+};
+
+// A small memory of named values that survives power cuts: NVS on ESP32. A set
+// that is cut short leaves the old value or the new one. Keys are 1 to 15
+// characters; values up to 2048 bytes.
+struct baton_store {
+    void *context;
+
+    // Reads a value. *len: capacity in, length out.
+    // Errors: BATON_ERR_NOENT, BATON_ERR_NOSPC (the value is longer; *len says
+    // how long), BATON_ERR_IO.
+    int (*get)(void *context, const char *key, void *buf, size_t *len);
+
+    // Replaces a value; on flash when it returns. Writing what is there already
+    // costs nothing. Errors: BATON_ERR_NOSPC, BATON_ERR_IO.
+    int (*set)(void *context, const char *key, const void *data, size_t len);
+
+    // Forgets a value; one that is not there is no error. Errors: BATON_ERR_IO.
+    int (*remove)(void *context, const char *key);
+};
+
+// How far the wall clock can be believed.
+enum baton_clock_trust {
+    BATON_CLOCK_NONE,  // never set since power-on
+    BATON_CLOCK_FLOOR, // not before this moment, and maybe much later: kept
+                       // over a reset, or taken from a build date
+    BATON_CLOCK_SET,   // set from a network or by a person
+};
+
+struct baton_clock {
+    void *context;
+
+    // Milliseconds since some moment of this boot; never goes back.
+    uint64_t (*ticks_ms)(void *context);
+
+    // Seconds since 1970-01-01 00:00 UTC, and how sure.
+    enum baton_clock_trust (*now)(void *context, uint64_t *unix_s);
+};
+
+// Unpredictable bytes: jitter needs no more than different devices to differ.
+struct baton_random {
+    void *context;
+    void (*fill)(void *context, void *buf, size_t len);
+};
+
+// Why this boot happened.
+enum baton_cause {
+    BATON_CAUSE_UNKNOWN,  // a chip that does not say; judged as CRASH
+    BATON_CAUSE_POWER,    // power-on, reset pin
+    BATON_CAUSE_BROWNOUT, // the supply fell
+    BATON_CAUSE_WAKE,     // from deep sleep
+    BATON_CAUSE_RESET,    // by software: intended, or a panic that the chip
+                          // cannot tell from it
+    BATON_CAUSE_CRASH,    // panic, where the chip tells it apart
+    BATON_CAUSE_WATCHDOG,
+};
+
+struct baton_reset {
+    void *context;
+    enum baton_cause (*cause)(void *context);
+
+    // Resets the chip at once. Does not return on a chip; in a simulation it
+    // may.
+    void (*reboot)(void *context);
+
+    // Makes the chip reset by itself after ms milliseconds, whatever the
+    // program does then, without any further call; 0 takes it back. NULL where
+    // there is no such timer. Errors: BATON_ERR_ARG (too long), BATON_ERR_IO.
+    int (*arm)(void *context, uint32_t ms);
+};
+
+// What is asked of a server. Strings are borrowed until the transport's close.
+struct baton_request {
+    const char *url; // http or https, absolute
+    uint32_t from;   // first byte wanted
+    uint32_t to;     // one past the last; 0: to the end
+    // The file the range is of: sent as If-Range, must be a strong ETag (with
+    // its quotes); NULL: none.
+    const char *etag;
+    // A file that was seen before: sent as If-None-Match; NULL: none.
+    const char *known_etag;
+    // A redirect from https to http may be followed, as what comes is checked
+    // by a signature or a digest.
+    bool may_downgrade;
+};
+
+#define BATON_ETAG_BYTES 72u // with the terminator; a longer one is dropped
+
+struct baton_response {
+    bool unchanged;         // 304: known_etag still holds, there is no body
+    uint32_t from;          // first byte of the body within the file: 0, or the
+                            // request's `from` where the server kept to it
+    uint32_t body_bytes;    // length of the body; 0: not known
+    uint32_t total_bytes;   // length of the file; 0: not known
+    uint32_t retry_after_s; // with BATON_ERR_HTTP_BUSY: 0, or how long to wait
+    char etag[BATON_ETAG_BYTES]; // strong, quotes included; "" for none
+};
+
+// One connection at a time. No call takes longer than about a second unless the
+// network's own name lookup or TLS handshake does; what would take longer
+// returns BATON_ERR_AGAIN and is called again with the same arguments.
+// baton_error_is_retryable says of any error whether trying later can help.
+struct baton_transport {
+    void *context;
+
+    // Connects, sends the request, follows redirects, reads the headers.
+    // Ends what was open before.
+    // Errors: BATON_ERR_AGAIN, BATON_ERR_URL, BATON_ERR_NET_*, BATON_ERR_TLS_*,
+    // BATON_ERR_HTTP_*, BATON_ERR_NOMEM.
+    int (*open)(void *context, const struct baton_request *request,
+            struct baton_response *response);
+
+    // Reads up to len bytes of the body. *got == 0 with a result of 0 is the
+    // body's end, and only when all of it came.
+    // Errors: BATON_ERR_AGAIN (nothing yet), BATON_ERR_NET_*,
+    // BATON_ERR_TLS_*, BATON_ERR_HTTP_*.
+    int (*read)(void *context, void *buf, size_t len, size_t *got);
+
+    // May keep the connection for the next open to the same host.
+    void (*close)(void *context);
 };
 
 #endif

@@ -1,4 +1,4 @@
-// Hash functions from mbed TLS through PSA Crypto.
+// Hashes and signatures from mbed TLS through PSA Crypto.
 // SPDX-License-Identifier: MIT
 #include "baton-posix/crypto.h"
 
@@ -52,10 +52,41 @@ static int finish_hash(
     return 0;
 }
 
+static int verify_p256(void *context, const uint8_t key[BATON_P256_KEY_BYTES],
+        const uint8_t digest[BATON_SHA256_BYTES],
+        const uint8_t signature[BATON_P256_SIGNATURE_BYTES]) {
+    (void)context;
+    uint8_t point[1 + BATON_P256_KEY_BYTES] = {0x04}; // uncompressed
+    memcpy(point + 1, key, BATON_P256_KEY_BYTES);
+    psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
+    psa_set_key_type(
+            &attributes, PSA_KEY_TYPE_ECC_PUBLIC_KEY(PSA_ECC_FAMILY_SECP_R1));
+    psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_VERIFY_HASH);
+    psa_set_key_algorithm(&attributes, PSA_ALG_ECDSA(PSA_ALG_SHA_256));
+    psa_key_id_t id;
+    psa_status_t status =
+            psa_import_key(&attributes, point, sizeof(point), &id);
+    if (status == PSA_ERROR_INVALID_ARGUMENT) {
+        return BATON_ERR_SIGNATURE; // not a point of the curve
+    }
+    if (status != PSA_SUCCESS) {
+        return BATON_ERR_CRYPTO;
+    }
+    status = psa_verify_hash(id, PSA_ALG_ECDSA(PSA_ALG_SHA_256), digest,
+            BATON_SHA256_BYTES, signature, BATON_P256_SIGNATURE_BYTES);
+    psa_destroy_key(id);
+    if (status == PSA_SUCCESS) {
+        return 0;
+    }
+    return status == PSA_ERROR_INVALID_SIGNATURE ? BATON_ERR_SIGNATURE
+                                                 : BATON_ERR_CRYPTO;
+}
+
 static const struct baton_crypto psa = {
         .hash_start = start_hash,
         .hash_update = update_hash,
         .hash_finish = finish_hash,
+        .verify_p256 = verify_p256,
 };
 
 const struct baton_crypto *baton_crypto_psa(void) {

@@ -56,6 +56,7 @@ static int finish(
 }
 
 const struct baton_crypto *fast_crypto(void) {
-    static const struct baton_crypto crypto = {NULL, start, update, finish};
+    static const struct baton_crypto crypto = {
+            NULL, start, update, finish, NULL};
     return &crypto;
 }

@@ -497,7 +497,7 @@ static void test_hash_faults(void **state) {
     for (; err != 0; calls++) {
         struct faulty faulty = {baton_crypto_psa(), calls};
         struct baton_crypto crypto = {
-                &faulty, faulty_start, faulty_update, faulty_finish};
+                &faulty, faulty_start, faulty_update, faulty_finish, NULL};
         struct baton_image_config config = {.crypto = &crypto};
         err = images_verify(&image, &config, made.data, made.len, 0);
         assert_true(err == 0 || err == BATON_ERR_CRYPTO);

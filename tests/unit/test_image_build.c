@@ -499,7 +499,7 @@ static void test_hash_faults(void **state) {
     for (unsigned n = 0; err != 0; n++) {
         struct faulty faulty = {n};
         struct baton_crypto crypto = {
-                &faulty, start_hash, update_hash, finish_hash};
+                &faulty, start_hash, update_hash, finish_hash, NULL};
         spec.crypto = &crypto;
         err = build(&spec);
         assert_true(err == 0 || err == BATON_ERR_CRYPTO);

@@ -363,7 +363,7 @@ static int read_flash(void *context, uint32_t addr, void *buf, size_t len) {
 static void test_hash_failures(void **state) {
     (void)state;
     struct failing failing = {.crypto = baton_crypto_psa()};
-    const struct baton_crypto crypto = {&failing, start, update, finish};
+    const struct baton_crypto crypto = {&failing, start, update, finish, NULL};
     struct baton_hash_state hash;
     struct baton_table_options options = {.crypto = &crypto, .hash = &hash};
     struct baton_partition rows[SOUND_ROWS];

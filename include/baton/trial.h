@@ -1,0 +1,105 @@
+// The trial of a new version: how many boots it gets, and which ends count.
+// SPDX-License-Identifier: MIT
+//
+// The vendor's bootloader gives a new image one boot: at the next one it marks
+// the record ABORTED and the old version is back, whatever ended the trial. A
+// trial is therefore re-armed at each of its boots: PENDING_VERIFY (1) becomes
+// NEW (0) by clearing one bit, no erase, so that a power cut or an intended
+// reset costs nothing. Baton counts in the record's 20 label bytes, which the
+// bootloader keeps and its CRC does not cover; a count is bits cleared from
+// the lowest up, so each step is one program without an erase.
+//
+//   label byte  0-1   boots of this trial (16 bits; 10 by default are the cap)
+//               2     failures: boots that ended in a crash or a watchdog
+//               3-4   intended resets: bit n is cleared before a reset that the
+//                     program wants in boot n, so that the next boot does not
+//                     take it for a crash
+//               5     flags: bit 0 cleared: the trial ran out of time without
+//                     any network (inconclusive, not a failure); bit 1 cleared:
+//                     given up by the application
+//               6-19  left alone
+//
+// A label with all bits set is one nobody counted in. Flash that is programmed
+// in units (encrypted) cannot clear single bits: there the record is rewritten,
+// erase and program, and a cut in between loses the trial, not the device.
+#ifndef BATON_TRIAL_H
+#define BATON_TRIAL_H
+
+#include "baton/slots.h"
+
+#define BATON_TRIAL_BOOTS_MAX    16u
+#define BATON_TRIAL_FAILURES_MAX 8u
+
+struct baton_trial_config {
+    const struct baton_flash *flash;
+    uint32_t otadata_addr;
+    uint32_t slot_count;
+    uint32_t running;     // slot
+    uint8_t max_boots;    // boots of any cause; 0 means 10, at most 16
+    uint8_t max_failures; // 0 means 3, at most 8
+};
+
+enum baton_trial_verdict {
+    BATON_TRIAL_NONE,    // the running slot is not on trial
+    BATON_TRIAL_GOES_ON, // re-armed: the next boot is this slot's too
+    BATON_TRIAL_OVER,    // a cap is reached; not re-armed: reset, and the old
+                         // version is back
+};
+
+// What a label tells.
+struct baton_trial_count {
+    uint8_t boots;
+    uint8_t failures;
+    bool counted;      // the version ran far enough to count at all
+    bool inconclusive; // ran out of time without any network
+    bool given_up;     // by the application
+};
+
+// Counts and re-arms; the first thing to do at boot, and once per boot.
+//
+// cause   of this boot: how the boot before ended
+// verdict, count  receive the outcome; count may be NULL
+// Flash       nothing where the running slot is not on trial. Else one or two
+//             programs of label bytes, one of the state; in units, one record
+//             rewritten as by baton_slots_store
+// Power loss  before the state is cleared the trial ends at the next boot, as
+//             with the vendor's alone. In units the record can be lost: the
+//             other version boots
+// Returns     0, BATON_ERR_ARG (caps), BATON_ERR_RANGE, BATON_ERR_NOR,
+//             BATON_ERR_IO, BATON_ERR_READBACK
+int baton_trial_boot(const struct baton_trial_config *config,
+        enum baton_cause cause, enum baton_trial_verdict *verdict,
+        struct baton_trial_count *count);
+
+// Marks the reset that follows as intended. Call it before every reset that is
+// no failure; does nothing where no trial runs.
+//
+// Flash       one program of one label byte; in units as baton_trial_boot
+// Returns     as baton_trial_boot
+int baton_trial_mark_reset(const struct baton_trial_config *config);
+
+enum baton_trial_end {
+    BATON_TRIAL_END_TIMEOUT,      // out of time, with network: a failure
+    BATON_TRIAL_END_INCONCLUSIVE, // out of time, and no network at all
+    BATON_TRIAL_END_GIVEN_UP,     // the application said so
+};
+
+// Ends the trial against the running version: the next boot is the old one's.
+// The state becomes PENDING_VERIFY again, which the bootloader aborts; where
+// that takes an erase, the record is rewritten.
+//
+// Flash       a program of label bytes, then as baton_slots_store
+// Power loss  the trial goes on, or has ended
+// Returns     as baton_trial_boot
+int baton_trial_end(
+        const struct baton_trial_config *config, enum baton_trial_end why);
+
+// What the record of a slot tells of its last trial; for the version that runs
+// after a rollback. count is zero where no record points at `slot`.
+//
+// Flash       two reads of 32 bytes
+// Returns     0, BATON_ERR_RANGE, BATON_ERR_IO
+int baton_trial_look(const struct baton_trial_config *config, uint32_t slot,
+        struct baton_slot_record *record, struct baton_trial_count *count);
+
+#endif
