@@ -178,6 +178,21 @@ static const struct entry entries[] = {
 
         ENTRY(ERR_SIGNATURE, "the signature is not by the key",
                 "check which key signed it, and which one is trusted"),
+
+        ENTRY(ERR_CODEC_FORMAT, "this is not a payload, or its header is wrong",
+                "make it with 'baton pack'; download it again"),
+        ENTRY(ERR_CODEC_VERSION, "the payload's format is newer than this one",
+                "take the plain image, or one packed for this version"),
+        ENTRY(ERR_CODEC_MEMORY, "the payload needs more memory than there is",
+                "take one of profile S, or the plain image"),
+        ENTRY(ERR_CODEC_BASE, "the delta is for another base image",
+                "take the delta for the image that runs, or a packed one"),
+        ENTRY(ERR_CODEC_CORRUPT, "the payload is damaged", "download it again"),
+        ENTRY(ERR_CODEC_TRUNCATED, "the payload is cut short",
+                "download it again, whole"),
+        ENTRY(ERR_CODEC_DIGEST,
+                "the decoded image is not the one the payload names",
+                "the payload or its base is damaged; take the plain image"),
 };
 
 static const struct entry *find_entry(int err) {

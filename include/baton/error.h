@@ -100,6 +100,15 @@ enum baton_err {
 
     // What a release says of itself
     BATON_ERR_SIGNATURE = -300,
+
+    // Payloads (raw, packed, delta)
+    BATON_ERR_CODEC_FORMAT = -330,
+    BATON_ERR_CODEC_VERSION = -331,
+    BATON_ERR_CODEC_MEMORY = -332,
+    BATON_ERR_CODEC_BASE = -333,
+    BATON_ERR_CODEC_CORRUPT = -334,
+    BATON_ERR_CODEC_TRUNCATED = -335,
+    BATON_ERR_CODEC_DIGEST = -336,
 };
 
 // The code's name as spelt above ("BATON_ERR_IO"), or "BATON_ERR_UNKNOWN".
