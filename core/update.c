@@ -12,19 +12,18 @@
 #include <string.h>
 
 #include "baton/error.h"
-
-enum { STATE_IDLE, STATE_WRITING, STATE_DONE, STATE_FAILED };
+#include "update_parts.h"
 
 #define NO_SECTOR UINT32_MAX
 
 // An error sticks: later calls repeat it.
-static int fail(struct baton_update *self, int err) {
+int baton_update_parts_fail(struct baton_update *self, int err) {
     self->status = err;
     self->state = STATE_FAILED;
     return err;
 }
 
-static uint8_t *buffer_of(struct baton_update *self) {
+uint8_t *baton_update_parts_buffer(struct baton_update *self) {
     return self->config.work;
 }
 
@@ -48,20 +47,20 @@ static uint32_t round_up(uint32_t value, uint32_t unit) {
 
 // ---- Flash ---------------------------------------------------------------
 
-static int read_slot(
+int baton_update_parts_read_slot(
         struct baton_update *self, uint32_t off, void *buf, size_t len) {
     const struct baton_flash *flash = self->config.flash;
     return flash->read(flash->context, self->config.slot_addr + off, buf, len);
 }
 
-static int compare(struct baton_update *self, uint32_t off, const uint8_t *data,
-        uint32_t len, bool *is_same) {
+int baton_update_parts_compare(struct baton_update *self, uint32_t off,
+        const uint8_t *data, uint32_t len, bool *is_same) {
     *is_same = true;
     for (uint32_t at = 0; at < len && *is_same;) {
         uint8_t piece[64];
         uint32_t take =
                 len - at < sizeof(piece) ? len - at : (uint32_t)sizeof(piece);
-        int err = read_slot(self, off + at, piece, take);
+        int err = baton_update_parts_read_slot(self, off + at, piece, take);
         if (err != 0) {
             return err;
         }
@@ -164,7 +163,7 @@ static int start(struct baton_update *self) {
 // ---- Sectors -------------------------------------------------------------
 
 static int write_first(struct baton_update *self, uint32_t len) {
-    uint8_t *data = buffer_of(self);
+    uint8_t *data = baton_update_parts_buffer(self);
     int err = start(self);
     if (err == 0 && !self->first_blank) {
         err = erase_range(self, 0, self->sector_bytes);
@@ -182,7 +181,8 @@ static int write_first(struct baton_update *self, uint32_t len) {
 
 static uint8_t *second_buffer(struct baton_update *self) {
     bool has_room = self->config.work_len / 2u >= self->sector_bytes;
-    return has_room ? buffer_of(self) + self->sector_bytes : NULL;
+    return has_room ? baton_update_parts_buffer(self) + self->sector_bytes
+                    : NULL;
 }
 
 // Keeps a sector that was skipped until it is known whether the next one
@@ -192,7 +192,7 @@ static void hold_sector(struct baton_update *self, uint32_t off, uint32_t len) {
     bool wanted = second != NULL && !self->was_clean && !self->differed
                   && self->config.resume_off == 0 && self->sequential;
     if (wanted) {
-        memcpy(second, buffer_of(self), len);
+        memcpy(second, baton_update_parts_buffer(self), len);
         self->held_off = off;
     }
 }
@@ -214,7 +214,7 @@ static int rewrite_held(struct baton_update *self) {
 // Whether flash may keep what it has at `off`.
 static int can_skip(
         struct baton_update *self, uint32_t off, uint32_t len, bool *result) {
-    const uint8_t *data = buffer_of(self);
+    const uint8_t *data = baton_update_parts_buffer(self);
     *result = false;
     bool is_suspect = self->config.resume_off != 0
                       && off == self->config.resume_off && !self->resumed;
@@ -225,7 +225,7 @@ static int can_skip(
     if (is_blank(data, len)) {
         return 0;
     }
-    return compare(self, off, data, len, result);
+    return baton_update_parts_compare(self, off, data, len, result);
 }
 
 static int write_other(struct baton_update *self, uint32_t len) {
@@ -247,7 +247,7 @@ static int write_other(struct baton_update *self, uint32_t len) {
         }
     }
     consume_erased(self, off);
-    return program(self, off, buffer_of(self), len);
+    return program(self, off, baton_update_parts_buffer(self), len);
 }
 
 // Checks what the first bytes tell, before the first erase.
@@ -256,11 +256,11 @@ static int check_head(struct baton_update *self, uint32_t have) {
         return 0;
     }
     self->checked = true;
-    return baton_image_check(buffer_of(self), have, self->config.image_bytes,
-            &self->image_config);
+    return baton_image_check(baton_update_parts_buffer(self), have,
+            self->config.image_bytes, &self->image_config);
 }
 
-static int flush(struct baton_update *self) {
+int baton_update_parts_flush(struct baton_update *self) {
     uint32_t len = self->fill;
     if (len == 0) {
         return 0;
@@ -297,6 +297,7 @@ static int check_config(struct baton_update *self) {
             || config->slot_addr % sector != 0
             || config->slot_bytes % sector != 0
             || config->resume_off % sector != 0
+            || (config->resume_head != NULL && config->resume_off == 0)
             || sector % BATON_UPDATE_HEAD_BYTES != 0
             || config->slot_bytes > BATON_IMAGE_SIZE_MAX) {
         return BATON_ERR_ARG;
@@ -324,7 +325,7 @@ int baton_update_begin(
         struct baton_update *self, const struct baton_update_config *config) {
     memset(self, 0, sizeof(*self));
     if (!is_config_complete(config)) {
-        return fail(self, BATON_ERR_ARG);
+        return baton_update_parts_fail(self, BATON_ERR_ARG);
     }
     self->config = *config;
     const struct baton_flash *flash = config->flash;
@@ -341,14 +342,20 @@ int baton_update_begin(
     int err = check_config(self);
     uint8_t magic = 0;
     if (err == 0) {
-        err = read_slot(self, 0, &magic, sizeof(magic));
+        err = baton_update_parts_read_slot(self, 0, &magic, sizeof(magic));
     }
     if (err != 0) {
-        return fail(self, err);
+        return baton_update_parts_fail(self, err);
     }
     // An unfinished update has no header, and a bad one in its place would
     // only cost a few skips.
     self->was_clean = magic == BATON_IMAGE_MAGIC;
+    if (config->resume_head != NULL) {
+        memcpy(self->head, config->resume_head, sizeof(self->head));
+        self->have_head = true;
+        self->started = true;
+        self->checked = true;
+    }
     self->state = STATE_WRITING;
     return 0;
 }
@@ -374,7 +381,7 @@ int baton_update_write(
     while (err == 0 && len > 0) {
         size_t room = self->sector_bytes - self->fill;
         size_t take = len < room ? len : room;
-        memcpy(buffer_of(self) + self->fill, from, take);
+        memcpy(baton_update_parts_buffer(self) + self->fill, from, take);
         self->fill += (uint32_t)take;
         self->off += (uint32_t)take;
         from += take;
@@ -383,10 +390,10 @@ int baton_update_write(
             err = check_head(self, self->fill);
         }
         if (err == 0 && self->fill == self->sector_bytes) {
-            err = flush(self);
+            err = baton_update_parts_flush(self);
         }
     }
-    return err != 0 ? fail(self, err) : 0;
+    return err != 0 ? baton_update_parts_fail(self, err) : 0;
 }
 
 int baton_update_write_at(
@@ -399,130 +406,16 @@ int baton_update_write_at(
                 self->fill == 0 || self->off == self->config.image_bytes;
         if (!may_leave || off % self->sector_bytes != 0
                 || off > self->config.slot_bytes) {
-            return fail(self, BATON_ERR_ARG);
+            return baton_update_parts_fail(self, BATON_ERR_ARG);
         }
         self->sequential = false;
-        int err = flush(self);
+        int err = baton_update_parts_flush(self);
         if (err != 0) {
-            return fail(self, err);
+            return baton_update_parts_fail(self, err);
         }
         self->off = off;
     }
     return baton_update_write(self, data, len);
-}
-
-// Pushes the image from flash through the verifier, the head from memory: it
-// is not on flash yet.
-static int verify_image(struct baton_update *self, uint32_t limit) {
-    int err = baton_image_begin(&self->image, &self->image_config);
-    if (err != 0) {
-        return err;
-    }
-    uint32_t at = 0;
-    int status = BATON_IMAGE_MORE;
-    if (self->have_head) {
-        status = baton_image_push(&self->image, self->head, sizeof(self->head));
-        at = sizeof(self->head);
-    }
-    while (status == BATON_IMAGE_MORE && at < limit) {
-        uint32_t take = limit - at < self->sector_bytes ? limit - at
-                                                        : self->sector_bytes;
-        err = read_slot(self, at, buffer_of(self), take);
-        if (err != 0) {
-            return err;
-        }
-        status = baton_image_push(&self->image, buffer_of(self), take);
-        at += take;
-    }
-    return baton_image_finish(&self->image);
-}
-
-static int check_sha256(struct baton_update *self, uint32_t total) {
-    const struct baton_crypto *crypto = self->config.crypto;
-    struct baton_hash_state *hash = &self->image.hash;
-    uint8_t digest[BATON_SHA256_BYTES];
-    int err = crypto->hash_start(crypto->context, hash, BATON_HASH_SHA256);
-    uint32_t at = 0;
-    if (err == 0 && self->have_head) {
-        err = crypto->hash_update(
-                crypto->context, hash, self->head, sizeof(self->head));
-        at = sizeof(self->head);
-    }
-    while (err == 0 && at < total) {
-        uint32_t take = total - at < self->sector_bytes ? total - at
-                                                        : self->sector_bytes;
-        err = read_slot(self, at, buffer_of(self), take);
-        if (err == 0) {
-            err = crypto->hash_update(
-                    crypto->context, hash, buffer_of(self), take);
-        }
-        at += take;
-    }
-    if (err == 0) {
-        err = crypto->hash_finish(crypto->context, hash, digest);
-    }
-    if (err != 0) {
-        return err;
-    }
-    bool is_same = memcmp(digest, self->config.sha256, sizeof(digest)) == 0;
-    return is_same ? 0 : BATON_ERR_IMAGE_SHA256;
-}
-
-static int program_head(struct baton_update *self) {
-    if (!self->have_head) {
-        return 0;
-    }
-    const struct baton_flash *flash = self->config.flash;
-    int err = flash->program(flash->context, self->config.slot_addr, self->head,
-            sizeof(self->head));
-    self->stats.bytes_programmed += (uint32_t)sizeof(self->head);
-    bool is_same = true;
-    if (err == 0) {
-        err = compare(self, 0, self->head, sizeof(self->head), &is_same);
-    }
-    return err == 0 && !is_same ? BATON_ERR_READBACK : err;
-}
-
-static int finish(struct baton_update *self) {
-    const struct baton_update_config *config = &self->config;
-    bool in_order = self->sequential && config->resume_off == 0;
-    uint32_t came = self->off;
-    int err = flush(self);
-    if (err != 0) {
-        return err;
-    }
-    bool is_short = in_order && came != 0 && came < config->image_bytes;
-    if (is_short || (self->started && !self->have_head)) {
-        return BATON_ERR_INCOMPLETE;
-    }
-    uint32_t limit = config->image_bytes != 0 ? config->image_bytes : came;
-    if (limit == 0 || !in_order) {
-        limit = config->image_bytes != 0 ? config->image_bytes
-                                         : config->slot_bytes;
-    }
-    err = verify_image(self, limit);
-    if (err != 0) {
-        return err;
-    }
-    if (config->sha256 != NULL) {
-        uint32_t total = limit == config->slot_bytes && config->image_bytes == 0
-                                 ? baton_image_result(&self->image)->len_bytes
-                                 : limit;
-        err = check_sha256(self, total);
-    }
-    return err != 0 ? err : program_head(self);
-}
-
-int baton_update_end(struct baton_update *self) {
-    if (self->state != STATE_WRITING) {
-        return self->status != 0 ? self->status : BATON_ERR_STATE;
-    }
-    int err = finish(self);
-    if (err != 0) {
-        return fail(self, err);
-    }
-    self->state = STATE_DONE;
-    return 0;
 }
 
 void baton_update_abort(struct baton_update *self) {
@@ -533,6 +426,42 @@ void baton_update_abort(struct baton_update *self) {
 const struct baton_image_info *baton_update_info(
         const struct baton_update *self) {
     return baton_image_result(&self->image);
+}
+
+// Copies the part of [off, off + len) that lies in a piece of memory which
+// stands for [at, at + have) of the image.
+static void overlay(uint32_t off, uint8_t *buf, size_t len, uint32_t at,
+        const uint8_t *from, size_t have) {
+    for (size_t i = 0; i < len; i++) {
+        uint32_t pos = off + (uint32_t)i;
+        if (pos >= at && pos - at < have) {
+            buf[i] = from[pos - at];
+        }
+    }
+}
+
+int baton_update_read(
+        struct baton_update *self, uint32_t off, void *buf, size_t len) {
+    if (off > self->off || len > self->off - off) {
+        return BATON_ERR_ARG;
+    }
+    uint32_t base = base_of(self);
+    size_t on_flash = off >= base ? 0 : len < base - off ? len : base - off;
+    int err = on_flash != 0
+                      ? baton_update_parts_read_slot(self, off, buf, on_flash)
+                      : 0;
+    if (err != 0) {
+        return err;
+    }
+    if (self->have_head && off < BATON_UPDATE_HEAD_BYTES) {
+        overlay(off, buf, len, 0, self->head, sizeof(self->head));
+    }
+    overlay(off, buf, len, base, baton_update_parts_buffer(self), self->fill);
+    return 0;
+}
+
+const uint8_t *baton_update_head(const struct baton_update *self) {
+    return self->have_head ? self->head : NULL;
 }
 
 uint32_t baton_update_offset(const struct baton_update *self) {

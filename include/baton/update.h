@@ -45,6 +45,12 @@ struct baton_update_config {
                          // an update that was cut short goes on; 0: from the
                          // start
 
+    // The image's first 32 bytes, kept by the caller from an update that was
+    // cut short (baton_update_head): the slot's first sector is then complete
+    // but for them, and is not written again. NULL: none; then the first sector
+    // has to be written again. Only with resume_off not 0.
+    const uint8_t *resume_head;
+
     // SHA-256 of the whole file, checked in `end`; NULL: none known. With it
     // an image without an appended digest is accepted.
     const uint8_t *sha256;
@@ -88,6 +94,8 @@ struct baton_update {
     bool first_blank; // the first sector is erased and not yet programmed
     bool sequential;  // no write_at so far
     uint8_t head[BATON_UPDATE_HEAD_BYTES];
+    uint32_t end_at;    // `end`: bytes verified in this pass
+    uint32_t end_limit; // and where it ends
 };
 
 // Starts an update. Nothing is erased yet.
@@ -135,6 +143,17 @@ int baton_update_write_at(
 //             BATON_ERR_STATE, and those of baton_update_write
 int baton_update_end(struct baton_update *self);
 
+// baton_update_end_step has more to do.
+#define BATON_UPDATE_MORE 1
+
+// As baton_update_end, a sector at a time: call it until it returns something
+// else than BATON_UPDATE_MORE. In between nothing but an abort is allowed.
+//
+// Flash       the first call writes what is left of the last sector; each
+//             reads at most one sector; the last programs 32 bytes
+// Returns     BATON_UPDATE_MORE, and as baton_update_end
+int baton_update_end_step(struct baton_update *self);
+
 // Gives up. Flash stays as it is: the slot holds no image, or the one it held
 // before the first erase.
 void baton_update_abort(struct baton_update *self);
@@ -142,6 +161,20 @@ void baton_update_abort(struct baton_update *self);
 // What `end` found in the image.
 const struct baton_image_info *baton_update_info(
         const struct baton_update *self);
+
+// Reads back bytes of the image that this update has taken, wherever they are:
+// on flash, in the sector that is filling, or held back as the head. Until
+// `end` is called.
+//
+// off, len    [off, off + len) was written, or lies before resume_off
+// Returns     0, BATON_ERR_ARG (not written yet), BATON_ERR_RANGE,
+//             BATON_ERR_IO
+int baton_update_read(
+        struct baton_update *self, uint32_t off, void *buf, size_t len);
+
+// The image's first 32 bytes, which are not on flash yet; NULL before the
+// first sector was written.
+const uint8_t *baton_update_head(const struct baton_update *self);
 
 // How many bytes are safe on flash (whole sectors, in sequence).
 uint32_t baton_update_offset(const struct baton_update *self);

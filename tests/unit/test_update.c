@@ -595,6 +595,90 @@ static void test_abort(void **state) {
     world_end(&world);
 }
 
+// What was taken can be read back at every moment, whatever is still in memory.
+static void test_read_back(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x20000);
+    struct world_image spec = {.payload_bytes = 9000, .fill = 5};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    struct baton_update_config config = configure(&world);
+    assert_int_equal(baton_update_begin(&update, &config), 0);
+    assert_null(baton_update_head(&update));
+    uint8_t *back = malloc(len);
+    for (size_t at = 0; at < len; at += 61) {
+        size_t take = len - at < 61 ? len - at : 61;
+        assert_int_equal(baton_update_write(&update, image + at, take), 0);
+        assert_int_equal(baton_update_read(&update, 0, back, at + take), 0);
+        assert_memory_equal(back, image, at + take);
+        size_t from = (at + take) * 2 / 3;
+        size_t rest = at + take - from;
+        assert_int_equal(
+                baton_update_read(&update, (uint32_t)from, back, rest), 0);
+        assert_memory_equal(back, image + from, rest);
+        assert_int_equal(
+                baton_update_read(&update, (uint32_t)from, back, rest + 1),
+                BATON_ERR_ARG);
+    }
+    assert_memory_equal(baton_update_head(&update), image, 32);
+    free(back);
+    free(image);
+    world_end(&world);
+}
+
+// A head kept over a restart saves the first sector from being written again,
+// and `end` works in steps that each read no more than a sector.
+static void test_resume_head(void **state) {
+    (void)state;
+    struct world world;
+    begin_world(&world, 0x20000);
+    struct world_image spec = {.payload_bytes = 50000, .fill = 6};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    uint8_t digest[32];
+    struct baton_hash_state hash;
+    const struct baton_crypto *crypto = world.crypto;
+    assert_int_equal(crypto->hash_start(NULL, &hash, BATON_HASH_SHA256), 0);
+    assert_int_equal(crypto->hash_update(NULL, &hash, image, len), 0);
+    assert_int_equal(crypto->hash_finish(NULL, &hash, digest), 0);
+    struct baton_update_config config = configure(&world);
+    config.image_bytes = (uint32_t)len;
+    config.sha256 = digest;
+    for (uint32_t at = SECTOR; at < len; at += SECTOR) {
+        assert_int_equal(baton_update_begin(&update, &config), 0);
+        assert_int_equal(baton_update_write(&update, image, at), 0);
+        uint8_t head[32];
+        memcpy(head, baton_update_head(&update), sizeof(head));
+        // The power goes; only what is on flash and the head are left.
+        struct baton_update_config resumed = config;
+        resumed.resume_off = at;
+        resumed.resume_head = head;
+        assert_int_equal(baton_update_begin(&update, &resumed), 0);
+        uint64_t erases = world.nor.state->stats.sector_erases;
+        assert_int_equal(baton_update_write(&update, image + at, len - at), 0);
+        uint64_t most = (len - at + SECTOR - 1) / SECTOR;
+        assert_true(world.nor.state->stats.sector_erases - erases <= most);
+        unsigned steps = 0;
+        int err = BATON_UPDATE_MORE;
+        while (err == BATON_UPDATE_MORE) {
+            uint64_t read = world.nor.state->stats.bytes_read;
+            err = baton_update_end_step(&update);
+            assert_true(world.nor.state->stats.bytes_read - read
+                        <= SECTOR + BATON_UPDATE_HEAD_BYTES);
+            steps++;
+        }
+        assert_int_equal(err, 0);
+        assert_true(steps > 2 * len / SECTOR);
+        assert_memory_equal(slot_bytes(&world), image, len);
+        assert_int_equal(baton_update_end_step(&update), BATON_ERR_STATE);
+    }
+    config.resume_head = digest;
+    assert_int_equal(baton_update_begin(&update, &config), BATON_ERR_ARG);
+    free(image);
+    world_end(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_chunking),
@@ -612,6 +696,8 @@ int main(void) {
             cmocka_unit_test(test_cuts_fresh),
             cmocka_unit_test(test_cuts_over_old),
             cmocka_unit_test(test_cuts_resumed),
+            cmocka_unit_test(test_read_back),
+            cmocka_unit_test(test_resume_head),
             cmocka_unit_test(test_read_faults),
             cmocka_unit_test(test_abort),
     };
