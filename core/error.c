@@ -255,6 +255,63 @@ static const struct entry entries[] = {
         ENTRY(ERR_CODEC_DIGEST,
                 "the decoded image is not the one the payload names",
                 "the payload or its base is damaged; take the plain image"),
+
+        ENTRY(ERR_URL, "this is not an http or https address",
+                "write it as https://host/path, without spaces"),
+        ENTRY(ERR_NET_DNS, "the server's name was not found",
+                "check the name in the URL and the network's DNS"),
+        ENTRY(ERR_NET_CONNECT, "the server cannot be reached",
+                "check the network, the port, and that the server runs"),
+        ENTRY(ERR_NET_RESET, "the connection broke",
+                "it is tried again; if it persists check the network"),
+        ENTRY(ERR_NET_TIMEOUT, "the server did not answer in time",
+                "it is tried again; if it persists check the server"),
+        ENTRY(ERR_NET_STALLED, "the data came too slowly",
+                "it is tried again; for slow links lower the minimum rate"),
+        ENTRY(ERR_NET_TOO_MUCH, "the server sent more than is allowed",
+                "check the URL, or raise the cap on bytes"),
+
+        ENTRY(ERR_TLS, "no secure connection could be agreed on",
+                "the server needs TLS 1.2 or newer; check that it is https"),
+        ENTRY(ERR_TLS_EXPIRED, "the server's certificate has expired",
+                "renew it on the server; check the device's clock"),
+        ENTRY(ERR_TLS_NOT_YET_VALID,
+                "the server's certificate is not yet valid",
+                "check the device's clock, then the certificate"),
+        ENTRY(ERR_TLS_CLOCK, "the clock was never set, so no certificate holds",
+                "set the clock first, by NTP for instance"),
+        ENTRY(ERR_TLS_HOST, "the certificate is for another host",
+                "use the name in the certificate, or issue one for this host"),
+        ENTRY(ERR_TLS_UNTRUSTED,
+                "the certificate is self-signed or from an unknown CA",
+                "give the CA that signed it"),
+        ENTRY(ERR_TLS_PIN, "the server's key is not the pinned one",
+                "pin its new key, if the change was meant"),
+
+        ENTRY(ERR_HTTP_FORMAT, "the answer is not HTTP",
+                "check the URL, and for a login page or a proxy in between"),
+        ENTRY(ERR_HTTP_HEADER_SIZE, "the answer's header is too long",
+                "check the URL, and what the server adds to its answers"),
+        ENTRY(ERR_HTTP_STATUS, "the server refused the request",
+                "check the URL and the server's log"),
+        ENTRY(ERR_HTTP_NOT_FOUND, "the server has no such file",
+                "check the URL, and that the release was published"),
+        ENTRY(ERR_HTTP_DENIED, "the server wants other credentials",
+                "check the authorization given"),
+        ENTRY(ERR_HTTP_BUSY, "the server is busy or has failed",
+                "it is tried again later; if it persists check the server"),
+        ENTRY(ERR_HTTP_RANGE, "the server sent another part than asked for",
+                "the file may be shorter now; fetch it from its start"),
+        ENTRY(ERR_HTTP_CHANGED, "the file on the server has changed",
+                "fetch it from its start"),
+        ENTRY(ERR_HTTP_REDIRECTS, "the server redirects without end",
+                "check the URL, or raise the limit of redirects"),
+        ENTRY(ERR_HTTP_DOWNGRADE, "the server redirects from https to http",
+                "use an https address, or sign what is fetched"),
+        ENTRY(ERR_HTTP_ENCODING, "the server sent the file compressed",
+                "turn content encoding off for it on the server"),
+        ENTRY(ERR_HTTP_LENGTH, "the answer's length is not the one announced",
+                "it is tried again; if it persists check the server"),
 };
 
 static const struct entry *find_entry(int err) {
@@ -279,4 +336,28 @@ const char *baton_strerror(int err) {
 const char *baton_error_hint(int err) {
     const struct entry *entry = find_entry(err);
     return entry != NULL ? entry->hint : "";
+}
+
+bool baton_error_is_retryable(int err) {
+    switch (err) {
+    case BATON_ERR_IO:
+    case BATON_ERR_AGAIN:
+    case BATON_ERR_NOMEM:
+    case BATON_ERR_READBACK:
+    case BATON_ERR_NET_DNS:
+    case BATON_ERR_NET_CONNECT:
+    case BATON_ERR_NET_RESET:
+    case BATON_ERR_NET_TIMEOUT:
+    case BATON_ERR_NET_STALLED:
+    case BATON_ERR_TLS:
+    case BATON_ERR_TLS_NOT_YET_VALID:
+    case BATON_ERR_TLS_CLOCK:
+    case BATON_ERR_HTTP_FORMAT:
+    case BATON_ERR_HTTP_BUSY:
+    case BATON_ERR_HTTP_CHANGED:
+    case BATON_ERR_HTTP_LENGTH:
+        return true;
+    default:
+        return false;
+    }
 }

@@ -7,6 +7,8 @@
 #ifndef BATON_ERROR_H
 #define BATON_ERROR_H
 
+#include <stdbool.h>
+
 enum baton_err {
     BATON_OK = 0,
 
@@ -138,6 +140,38 @@ enum baton_err {
     BATON_ERR_CODEC_CORRUPT = -334,
     BATON_ERR_CODEC_TRUNCATED = -335,
     BATON_ERR_CODEC_DIGEST = -336,
+
+    // Reaching a server
+    BATON_ERR_URL = -370,
+    BATON_ERR_NET_DNS = -371,
+    BATON_ERR_NET_CONNECT = -372,
+    BATON_ERR_NET_RESET = -373,
+    BATON_ERR_NET_TIMEOUT = -374,
+    BATON_ERR_NET_STALLED = -375,
+    BATON_ERR_NET_TOO_MUCH = -376,
+
+    // Believing it
+    BATON_ERR_TLS = -377,
+    BATON_ERR_TLS_EXPIRED = -378,
+    BATON_ERR_TLS_NOT_YET_VALID = -379,
+    BATON_ERR_TLS_CLOCK = -380,
+    BATON_ERR_TLS_HOST = -381,
+    BATON_ERR_TLS_UNTRUSTED = -382,
+    BATON_ERR_TLS_PIN = -383,
+
+    // What it answers
+    BATON_ERR_HTTP_FORMAT = -384,
+    BATON_ERR_HTTP_HEADER_SIZE = -385,
+    BATON_ERR_HTTP_STATUS = -386,
+    BATON_ERR_HTTP_NOT_FOUND = -387,
+    BATON_ERR_HTTP_DENIED = -388,
+    BATON_ERR_HTTP_BUSY = -389,
+    BATON_ERR_HTTP_RANGE = -390,
+    BATON_ERR_HTTP_CHANGED = -391,
+    BATON_ERR_HTTP_REDIRECTS = -392,
+    BATON_ERR_HTTP_DOWNGRADE = -393,
+    BATON_ERR_HTTP_ENCODING = -394,
+    BATON_ERR_HTTP_LENGTH = -395,
 };
 
 // The code's name as spelt above ("BATON_ERR_IO"), or "BATON_ERR_UNKNOWN".
@@ -148,5 +182,11 @@ const char *baton_strerror(int err);
 
 // What the person can do next, one sentence; "" where there is nothing to add.
 const char *baton_error_hint(int err);
+
+// Whether the same may go well later with nothing changed here: every
+// BATON_ERR_NET_* but TOO_MUCH; of TLS a failed handshake, a certificate that
+// is not valid yet and a clock that is not set; of HTTP FORMAT (a portal or a
+// proxy in between), BUSY, CHANGED and LENGTH; and AGAIN, NOMEM, IO, READBACK.
+bool baton_error_is_retryable(int err);
 
 #endif
