@@ -140,6 +140,18 @@ fuzz: ## Fuzz the parsers (FUZZ=image: one; FUZZ_RUNS=10000000: how long)
 	$(SUBMAKE) FUZZER=1 fuzz-build
 	@scripts/fuzz $(FUZZ)
 
+.PHONY: bench bench-gate
+bench: ## Compare with other codecs (PAIRS=dir: your old and new images too)
+	@scripts/setup bench
+	$(SUBMAKE) all
+	@bench/pairs
+	@BUILD=$(BUILD) .venv-bench/bin/python bench/bench.py $(BUILD)/bench/pairs \
+		$(PAIRS) --json $(BUILD)/bench/results.json $(if $(DOC),--doc $(DOC))
+
+bench-gate: ## Fail where the last bench misses the codec's goals
+	@scripts/setup size
+	@BUILD=$(BUILD) bench/gate
+
 .PHONY: powercut
 powercut: ## Cut the power at every flash operation, twice (ID=case: replay one)
 	@scripts/setup test
@@ -168,8 +180,8 @@ install: all ## Install the command, and the interpreter if built (PREFIX, DESTD
 clean: ## Remove everything that was built
 	rm -rf build
 
-distclean: clean ## Remove the Python test environment too
-	rm -rf .venv
+distclean: clean ## Remove the Python environments too
+	rm -rf .venv .venv-bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' \
