@@ -166,6 +166,7 @@ int baton_slots_switch(const struct baton_flash *flash, uint32_t otadata_addr,
     if (err != 0) {
         return err;
     }
+    memset(record.label, 0xFF, BATON_OTADATA_COUNT_BYTES);
     return baton_slots_store(flash, otadata_addr, copy, &record);
 }
 
@@ -288,6 +289,7 @@ int baton_slots_confirm(const struct baton_flash *flash, uint32_t otadata_addr,
         return confirm_by_other(
                 flash, otadata_addr, count, running, &slots, active);
     }
+    memset(slots.copy[active].label, 0xFF, BATON_OTADATA_COUNT_BYTES);
     slots.copy[active].state = BATON_STATE_VALID;
     return baton_slots_store(flash, otadata_addr, active, &slots.copy[active]);
 }

@@ -153,7 +153,7 @@ struct baton_random {
 
 // Why this boot happened.
 enum baton_cause {
-    BATON_CAUSE_UNKNOWN,  // a chip that does not say; judged as CRASH
+    BATON_CAUSE_UNKNOWN,  // a chip that does not say; judged as RESET
     BATON_CAUSE_POWER,    // power-on, reset pin
     BATON_CAUSE_BROWNOUT, // the supply fell
     BATON_CAUSE_WAKE,     // from deep sleep
@@ -161,6 +161,7 @@ enum baton_cause {
                           // cannot tell from it
     BATON_CAUSE_CRASH,    // panic, where the chip tells it apart
     BATON_CAUSE_WATCHDOG,
+    BATON_CAUSE_SOFT, // no boot: the interpreter alone started anew
 };
 
 struct baton_reset {

@@ -15,6 +15,7 @@
 #define BATON_OTADATA_BYTES        0x2000u
 #define BATON_OTADATA_RECORD_BYTES 32u
 #define BATON_OTADATA_LABEL_BYTES  20u
+#define BATON_OTADATA_COUNT_BYTES  6u // of the label, used by trial.h
 #define BATON_SLOTS_MAX            16u
 
 enum baton_slot_state {
@@ -100,7 +101,8 @@ int baton_slots_plan(const struct baton_slots *self, uint32_t count,
 int baton_slots_store(const struct baton_flash *flash, uint32_t otadata_addr,
         int copy, const struct baton_slot_record *record);
 
-// Makes `slot` the one to boot next. The caller has verified its image.
+// Makes `slot` the one to boot next. The caller has verified its image. The
+// label bytes that trial.h counts in become 0xFF: a new trial.
 //
 // Flash       as baton_slots_store, on the copy that is not in force (unless
 //             `slot` is in force already and style is BATON_SLOTS_SAME_COPY)
@@ -126,14 +128,17 @@ int baton_slots_set_state(const struct baton_flash *flash,
 // - a state that is none of the known ones, on the running slot, would never be
 //   rolled back: it becomes PENDING_VERIFY, on trial.
 // Call it once, before any switch of this boot; a switch makes the first case
-// look the same.
+// look the same. For that reason never at a start that the bootloader did not
+// decide: after a soft reset of the interpreter, or a wake from deep sleep
+// that skips verification.
 //
 // Flash        nothing where nothing is wrong, else as baton_slots_set_state
 // Returns      0, and those of baton_slots_load and baton_slots_store
 int baton_slots_settle(const struct baton_flash *flash, uint32_t otadata_addr,
         uint32_t count, uint32_t running);
 
-// Confirms the slot that runs: it stays until an update or a rollback.
+// Confirms the slot that runs: it stays until an update or a rollback. The
+// label bytes that trial.h counts in become 0xFF.
 //
 // The vendor's own call rewrites whichever record is in force, even when that
 // slot failed to boot and another one runs; this one refuses then.

@@ -11,17 +11,30 @@
 //
 //   label byte  0-1   boots of this trial (16 bits; 10 by default are the cap)
 //               2     failures: boots that ended in a crash or a watchdog
-//               3-4   intended resets: bit n is cleared before a reset that the
-//                     program wants in boot n, so that the next boot does not
-//                     take it for a crash
-//               5     flags: bit 0 cleared: the trial ran out of time without
-//                     any network (inconclusive, not a failure); bit 1 cleared:
-//                     given up by the application
+//               3-4   intended resets: bit n - 1 is cleared before a reset that
+//                     the program wants in boot n, so that the next boot does
+//                     not take it for a crash
+//               5     flags, true when the bit is cleared:
+//                     bit 0  ran out of time without any network
+//                            (inconclusive, not a failure)
+//                     bit 1  given up by the application
+//                     bit 2  over: a cap was reached, or baton_trial_end
+//                     bit 3  ... and written down in the state as well
 //               6-19  left alone
 //
-// A label with all bits set is one nobody counted in. Flash that is programmed
-// in units (encrypted) cannot clear single bits: there the record is rewritten,
-// erase and program, and a cut in between loses the trial, not the device.
+// A label with bytes 0-5 all ones is one nobody counted in: baton_slots_switch
+// leaves it so. esp_ota_set_boot_partition keeps the label instead: a trial it
+// begins starts a new count where the one before had ended by Baton's hand
+// (bit 3), and goes on with the old count where it had not. Counts whose bits
+// are not cleared from the lowest up, and six bytes of zero, are somebody
+// else's: such a label is begun anew by rewriting the record.
+//
+// Flash that is programmed in units above 4 bytes (encrypted) cannot clear
+// single bits: there the record is rewritten, erase and program, and a cut in
+// between loses the trial, not the device.
+//
+// All of this needs a bootloader with rollback. Nothing that runs on trial may
+// start an update: it would take the old version away (docs/TRIAL.md).
 #ifndef BATON_TRIAL_H
 #define BATON_TRIAL_H
 
@@ -34,7 +47,7 @@ struct baton_trial_config {
     const struct baton_flash *flash;
     uint32_t otadata_addr;
     uint32_t slot_count;
-    uint32_t running;     // slot
+    uint32_t running;     // slot; one that is none (factory) is never on trial
     uint8_t max_boots;    // boots of any cause; 0 means 10, at most 16
     uint8_t max_failures; // 0 means 3, at most 8
 };
@@ -42,7 +55,8 @@ struct baton_trial_config {
 enum baton_trial_verdict {
     BATON_TRIAL_NONE,    // the running slot is not on trial
     BATON_TRIAL_GOES_ON, // re-armed: the next boot is this slot's too
-    BATON_TRIAL_OVER,    // a cap is reached; not re-armed: reset, and the old
+    BATON_TRIAL_OVER,    // a cap is reached, or an end that a cut interrupted
+                         // is now complete; not re-armed: reset, and the old
                          // version is back
 };
 
@@ -53,18 +67,29 @@ struct baton_trial_count {
     bool counted;      // the version ran far enough to count at all
     bool inconclusive; // ran out of time without any network
     bool given_up;     // by the application
+    bool over;         // ended by Baton; else, where the state is ABORTED, by
+                       // the bootloader: a boot that did not reach
+                       // baton_trial_boot's last write
 };
 
-// Counts and re-arms; the first thing to do at boot, and once per boot.
+// Counts and re-arms; once per boot, right after baton_slots_settle and before
+// anything that can fail.
+//
+// The boot is counted, whatever its cause; the one after the last allowed is
+// OVER. A boot of this version is a failure when the next one's cause is CRASH
+// or WATCHDOG, or RESET or UNKNOWN and baton_trial_mark_reset was not called.
+// How the boot before the trial's first ended says nothing about this version.
 //
 // cause   of this boot: how the boot before ended
 // verdict, count  receive the outcome; count may be NULL
-// Flash       nothing where the running slot is not on trial. Else one or two
-//             programs of label bytes, one of the state; in units, one record
-//             rewritten as by baton_slots_store
+// Flash       nothing where the running slot is not on trial. Else one program
+//             of label bytes, then one of the state. In units, or where the
+//             label is somebody else's, one record rewritten as by
+//             baton_slots_store. OVER after SOFT or WAKE, where the bootloader
+//             has not looked at the record: a program and a rewrite
 // Power loss  before the state is cleared the trial ends at the next boot, as
-//             with the vendor's alone. In units the record can be lost: the
-//             other version boots
+//             with the vendor's alone. Where the record is rewritten it can be
+//             lost: the other version boots
 // Returns     0, BATON_ERR_ARG (caps), BATON_ERR_RANGE, BATON_ERR_NOR,
 //             BATON_ERR_IO, BATON_ERR_READBACK
 int baton_trial_boot(const struct baton_trial_config *config,
@@ -74,8 +99,10 @@ int baton_trial_boot(const struct baton_trial_config *config,
 // Marks the reset that follows as intended. Call it before every reset that is
 // no failure; does nothing where no trial runs.
 //
-// Flash       one program of one label byte; in units as baton_trial_boot
-// Returns     as baton_trial_boot
+// Flash       one program of one label byte; in units one record rewritten
+// Power loss  in units the record can be lost: the other version boots
+// Returns     0, BATON_ERR_RANGE, BATON_ERR_NOR, BATON_ERR_IO,
+//             BATON_ERR_READBACK
 int baton_trial_mark_reset(const struct baton_trial_config *config);
 
 enum baton_trial_end {
@@ -89,14 +116,19 @@ enum baton_trial_end {
 // that takes an erase, the record is rewritten.
 //
 // Flash       a program of label bytes, then as baton_slots_store
-// Power loss  the trial goes on, or has ended
-// Returns     as baton_trial_boot
+// Power loss  the trial goes on where not even the label was written; else the
+//             old version boots, or the next baton_trial_boot says OVER
+// Returns     0, BATON_ERR_STATE (no trial; nothing was written), BATON_ERR_ARG (why),
+//             BATON_ERR_RANGE, BATON_ERR_NOR, BATON_ERR_IO, BATON_ERR_READBACK
 int baton_trial_end(
         const struct baton_trial_config *config, enum baton_trial_end why);
 
 // What the record of a slot tells of its last trial; for the version that runs
-// after a rollback. count is zero where no record points at `slot`.
+// after a rollback. Of two records that point at `slot` the newer one.
 //
+// record  receives the record; seq is 0xFFFFFFFF where none points at `slot`,
+//         as after a cut that lost it, and then nothing is known of the trial
+// count   receives the counts; all zero where there are none; may be NULL
 // Flash       two reads of 32 bytes
 // Returns     0, BATON_ERR_RANGE, BATON_ERR_IO
 int baton_trial_look(const struct baton_trial_config *config, uint32_t slot,
