@@ -17,8 +17,9 @@
 #define BATON_MANIFEST_BYTES_MAX    4096u
 #define BATON_MANIFEST_PAYLOADS_MAX 8u
 // Longest texts, without a terminator.
-#define BATON_MANIFEST_NAME_MAX 32u // product, board, rollout's salt
-#define BATON_MANIFEST_PATH_MAX 127u
+#define BATON_MANIFEST_NAME_MAX    32u // product, board, rollout's salt
+#define BATON_MANIFEST_VERSION_MAX 63u
+#define BATON_MANIFEST_PATH_MAX    127u
 // The sector list: the first 8 bytes of the SHA-256 of each 4096 bytes of the
 // image, the last ones fewer.
 #define BATON_MANIFEST_LIST_ENTRY_BYTES 8u

@@ -71,8 +71,9 @@ int baton_trust_load(struct baton_trust *self, const struct baton_store *store);
 // another one forgets the key set and the sequence number.
 //
 // store       NULL: not kept, lives in *self only
-// Flash       nothing where it is the root already; else up to three writes
-// Power loss  the old root without a key set, or the new one
+// Flash       nothing where it is the root already; else one write
+// Power loss  the old root with its key set and sequence number, or the new
+//             one without
 // Returns     0, BATON_ERR_NOSPC, BATON_ERR_IO
 int baton_trust_set_root(struct baton_trust *self,
         const struct baton_store *store,
