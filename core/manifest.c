@@ -55,8 +55,8 @@ static bool read_notes(
     return true;
 }
 
-// One of up to two words by their numbers, from `first` on; another word is of
-// a later release.
+// One of some words, as its place among them; another word is of a later
+// release.
 static bool read_word(void *out, const struct baton_json *value,
         const char *const *words, size_t count) {
     const char *text;
