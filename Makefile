@@ -24,6 +24,7 @@ endif
 
 PSA_LIBS := -lmbedcrypto
 HOST_LIBS := $(PSA_LIBS) -lcjson
+CURL_LIBS := -lcurl
 
 # V=1 shows whole commands, -s nothing.
 Q := $(if $(V),,@)
@@ -55,10 +56,10 @@ all: $(BUILD)/baton ## Build the host command (the default)
 # Says what is missing before the compiler does.
 $(BUILD)/.libraries:
 	@mkdir -p $(@D)
-	@printf '#include <psa/crypto.h>\n#include <cjson/cJSON.h>\n' | \
+	@printf '#include <%s>\n' psa/crypto.h cjson/cJSON.h curl/curl.h | \
 		$(CC) -x c -E - >/dev/null 2>&1 || { echo "make: a compiler," \
-		"mbed TLS or cJSON is missing; next: scripts/setup build" >&2; \
-		exit 1; }
+		"mbed TLS, cJSON or libcurl is missing;" \
+		"next: scripts/setup build" >&2; exit 1; }
 	@touch $@
 
 $(BUILD)/obj/%.o: %.c | $(BUILD)/.libraries
@@ -81,7 +82,8 @@ $(BUILD)/baton: $(call objects,$(HOST_SRC)) $(BUILD)/libbaton.a
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libtest.a $(BUILD)/libbaton.a
 	$(call say,LD,$@)
-	$(call link,$(PSA_LIBS) -lcmocka)
+	$(call link,$(PSA_LIBS) -lcmocka $(MORE_LIBS))
+$(BUILD)/tests/interop/transport_driver: MORE_LIBS := $(CURL_LIBS)
 
 # The virtual ESP32's interpreter; the script knows what it is made of, and is
 # done at once when nothing of that has changed.
