@@ -158,6 +158,18 @@ static void judge_new(
         device_fault(self, "the new image boots without a trial");
     }
     self->trials += on_trial ? 1 : 0;
+    self->trial_boots += on_trial ? 1 : 0;
+    // The boot after the last allowed finds out that it is one too many. Each
+    // cut may make rubbish of a count, and begin it anew.
+    uint32_t cuts = self->cuts - self->cuts_then;
+    if (self->trial_boots > (cuts + 1u) * (DEVICE_TRIAL_BOOTS + 1u)) {
+        device_fault(self, "a trial does not end");
+    }
+    if (on_trial && self->trial_over && self->weak_record) {
+        self->residues++;
+    } else if (on_trial && self->trial_over) {
+        device_fault(self, "a trial that is over goes on");
+    }
 }
 
 static void judge_boot(
@@ -194,6 +206,7 @@ void device_power_on(struct device_port *port) {
         self->weak_record = true;
     }
     self->cuts++;
+    self->cause = BATON_CAUSE_POWER;
     baton_nor_power_on(&port->nor);
 }
 
@@ -367,6 +380,9 @@ int device_switch(struct device_port *port, int slot) {
         device_fault(self, "a switch to a slot that does not verify");
     }
     self->may_boot_new = true;
+    self->trial_boots = 0;
+    self->cuts_then = self->cuts;
+    self->trial_over = false;
     int err = baton_slots_switch(&port->nor.flash, DEVICE_OTADATA_ADDR, SLOTS,
             (uint32_t)slot,
             self->rollback ? BATON_STATE_NEW : BATON_STATE_UNDEFINED,
@@ -434,6 +450,52 @@ int device_reject(struct device_port *port) {
         self->must_boot_new = false;
     }
     return err;
+}
+
+static struct baton_trial_config configure_trial(struct device_port *port) {
+    struct baton_trial_config config = {.flash = &port->nor.flash,
+            .otadata_addr = DEVICE_OTADATA_ADDR,
+            .slot_count = SLOTS,
+            .running = (uint32_t)port->device->running,
+            .max_boots = DEVICE_TRIAL_BOOTS};
+    return config;
+}
+
+enum baton_trial_verdict device_trial(
+        struct device_port *port, struct baton_trial_count *count) {
+    struct device *self = port->device;
+    struct baton_trial_config config = configure_trial(port);
+    enum baton_trial_verdict verdict;
+    int err = baton_trial_boot(&config, self->cause, &verdict, count);
+    self->cause = BATON_CAUSE_RESET;
+    if (err != 0 && self->state.powered != 0) {
+        device_fault(self, "the trial fails: %s", baton_error_name(err));
+    }
+    if (err == 0 && verdict == BATON_TRIAL_OVER) {
+        self->trial_over = true;
+    }
+    if (err == 0 && verdict == BATON_TRIAL_NONE && !self->confirm_begun) {
+        self->trial_lost = self->weak_record;
+    }
+    return err != 0 ? BATON_TRIAL_OVER : verdict;
+}
+
+void device_mark_reset(struct device_port *port) {
+    struct baton_trial_config config = configure_trial(port);
+    int err = baton_trial_mark_reset(&config);
+    if (err != 0 && port->device->state.powered != 0) {
+        device_fault(port->device, "no mark: %s", baton_error_name(err));
+    }
+}
+
+void device_end_trial(struct device_port *port, enum baton_trial_end why) {
+    struct baton_trial_config config = configure_trial(port);
+    int err = baton_trial_end(&config, why);
+    if (err == 0) {
+        port->device->trial_over = true;
+    } else if (port->device->state.powered != 0) {
+        device_fault(port->device, "no end: %s", baton_error_name(err));
+    }
 }
 
 uint32_t device_record_state(struct device_port *port) {

@@ -10,11 +10,13 @@
 
 #include "baton-posix/nor.h"
 #include "baton/boot.h"
+#include "baton/trial.h"
 #include "baton/update.h"
 
 #define DEVICE_FLASH_BYTES  0x20000u
 #define DEVICE_OTADATA_ADDR 0xD000u
 #define DEVICE_SLOT_BYTES   0x4000u
+#define DEVICE_TRIAL_BOOTS  4u // cap of a trial
 
 // The images that exist.
 enum device_image {
@@ -48,8 +50,13 @@ struct device {
     bool was_rejected;           // ... and finished
     bool update_aborted;
     bool confirm_begun;
-    bool weak_record; // a weak cut hit otadata
-    uint32_t trials;  // boots of an unconfirmed image
+    bool weak_record;       // a weak cut hit otadata
+    uint32_t trials;        // boots of an unconfirmed image
+    enum baton_cause cause; // of the next boot
+    uint32_t trial_boots;   // boots on trial since the last switch
+    uint32_t cuts_then;     // cuts at the last switch
+    bool trial_over;        // ... and it came to its end since
+    bool trial_lost; // a weak bit made the record say VALID: nothing can tell
 
     // Figures.
     uint32_t cuts;
@@ -94,6 +101,13 @@ int device_switch(struct device_port *port, int slot);
 int device_settle(struct device_port *port);
 int device_confirm(struct device_port *port);
 int device_reject(struct device_port *port);
+
+// What runs first on a version that is on trial. BATON_TRIAL_OVER also where
+// the power went.
+enum baton_trial_verdict device_trial(
+        struct device_port *port, struct baton_trial_count *count);
+void device_mark_reset(struct device_port *port);
+void device_end_trial(struct device_port *port, enum baton_trial_end why);
 
 // The state of the record in force, or BATON_STATE_UNDEFINED.
 uint32_t device_record_state(struct device_port *port);

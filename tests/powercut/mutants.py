@@ -47,6 +47,21 @@ MUTANTS = {
         "    return is_running ? 0 : BATON_ERR_NOT_RUNNING;\n",
         "    (void)is_running;\n    return 0;\n",
     ),
+    "trial-without-end": (
+        "core/trial.c",
+        "        is_over = is_at_cap(config, record.label);\n",
+        "        (void)is_at_cap;\n",
+    ),
+    "trial-goes-on-after-its-end": (
+        "core/trial.c",
+        "    record->state = BATON_STATE_PENDING;\n    return write_record(",
+        "    record->state = BATON_STATE_NEW;\n    return write_record(",
+    ),
+    "trial-in-the-other-record": (
+        "core/trial.c",
+        "    self->copy = active;\n",
+        "    self->copy = 1 - active;\n",
+    ),
 }
 
 

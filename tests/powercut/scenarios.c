@@ -138,6 +138,111 @@ static enum scenario_end run_rotten(struct device_port *port) {
     return run_update(port);
 }
 
+// ---- Trials --------------------------------------------------------------
+
+// The old version switches to the new one until a trial has gone wrong.
+static enum scenario_end run_old(struct device_port *port) {
+    if (device_was_given_up(port, other_slot(port))) {
+        return SCENARIO_DONE;
+    }
+    device_switch(port, other_slot(port));
+    return SCENARIO_RESET;
+}
+
+// The next boot is one whose cause is not a reset by software.
+static enum scenario_end end_boot(
+        struct device_port *port, enum baton_cause cause) {
+    port->device->cause = cause;
+    return SCENARIO_RESET;
+}
+
+// The trial is over; or nothing is left of it, which is the end as well.
+static enum scenario_end end_early(const struct device_port *port) {
+    return port->device->trial_lost ? SCENARIO_DONE : SCENARIO_RESET;
+}
+
+// Two resets that are wanted, then healthy.
+static enum scenario_end run_trial(struct device_port *port) {
+    struct baton_trial_count count;
+    if (!is_new(port)) {
+        device_switch(port, other_slot(port));
+        return SCENARIO_RESET;
+    }
+    enum baton_trial_verdict verdict = device_trial(port, &count);
+    if (verdict == BATON_TRIAL_OVER) {
+        return SCENARIO_RESET;
+    }
+    if (verdict == BATON_TRIAL_GOES_ON && count.boots < 3) {
+        device_mark_reset(port);
+        return SCENARIO_RESET;
+    }
+    return confirm_and_stay(port);
+}
+
+static enum scenario_end run_trial_rotten(struct device_port *port) {
+    if (is_new(port)) {
+        uint8_t *old = port->device->bytes + device_slot_addr(0);
+        memset(old + 1000, 0, 16);
+    }
+    return run_trial(port);
+}
+
+// Every boot ends in the watchdog.
+static enum scenario_end run_trial_crash(struct device_port *port) {
+    if (!is_new(port)) {
+        return run_old(port);
+    }
+    device_trial(port, NULL);
+    if (port->device->trial_lost) {
+        return SCENARIO_DONE;
+    }
+    return end_boot(port, BATON_CAUSE_WATCHDOG);
+}
+
+// No boot fails, and none is healthy.
+static enum scenario_end run_trial_boots(struct device_port *port) {
+    static const enum baton_cause causes[] = {BATON_CAUSE_RESET,
+            BATON_CAUSE_POWER, BATON_CAUSE_BROWNOUT, BATON_CAUSE_WAKE};
+    struct baton_trial_count count;
+    if (!is_new(port)) {
+        return run_old(port);
+    }
+    if (device_trial(port, &count) != BATON_TRIAL_GOES_ON) {
+        return end_early(port);
+    }
+    device_mark_reset(port);
+    return end_boot(port, causes[count.boots % 4]);
+}
+
+// The second boot runs out of time.
+static enum scenario_end run_trial_end(struct device_port *port) {
+    struct baton_trial_count count;
+    if (!is_new(port)) {
+        return run_old(port);
+    }
+    if (device_trial(port, &count) != BATON_TRIAL_GOES_ON) {
+        return end_early(port);
+    }
+    if (count.boots < 2) {
+        device_mark_reset(port);
+    } else {
+        device_end_trial(port, BATON_TRIAL_END_TIMEOUT);
+    }
+    return SCENARIO_RESET;
+}
+
+// The second boot does not get as far as counting.
+static enum scenario_end run_trial_dies(struct device_port *port) {
+    if (!is_new(port)) {
+        return run_old(port);
+    }
+    if (port->device->trial_boots < 2) {
+        device_trial(port, NULL);
+        device_mark_reset(port);
+    }
+    return end_early(port);
+}
+
 const struct scenario scenarios[] = {
         {"blank-otadata", false, false, false, IMAGE_NEW, prepare_blank,
                 run_update},
@@ -157,6 +262,17 @@ const struct scenario scenarios[] = {
         {"no-record", false, false, true, IMAGE_NEW, prepare_no_record,
                 run_update},
         {"rotten", false, true, true, IMAGE_NEW, prepare_first, run_rotten},
+        {"trial", false, true, false, IMAGE_NEW, prepare_written, run_trial},
+        {"trial-rotten", false, true, true, IMAGE_NEW, prepare_written,
+                run_trial_rotten},
+        {"trial-crash", false, true, false, IMAGE_OLD, prepare_written,
+                run_trial_crash},
+        {"trial-boots", false, true, false, IMAGE_OLD, prepare_written,
+                run_trial_boots},
+        {"trial-end", false, true, false, IMAGE_OLD, prepare_written,
+                run_trial_end},
+        {"trial-dies", false, true, false, IMAGE_OLD, prepare_written,
+                run_trial_dies},
 };
 
 const unsigned scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);
