@@ -43,6 +43,8 @@ void baton_md5_compress(
 
 // Fills in the callbacks; their context is not used. Native code that is loaded
 // anywhere has no constants with addresses in them, so a function does it.
+// verify_p256 is left NULL; where signatures are checked, put the callback of
+// baton-freestanding/p256.h there.
 //
 // Errors of the callbacks: BATON_ERR_CRYPTO (a kind that is not known)
 void baton_crypto_init(struct baton_crypto *out);

@@ -6,10 +6,7 @@
 #ifndef BATON_FREESTANDING_P256_H
 #define BATON_FREESTANDING_P256_H
 
-#include <stdint.h>
-
-#define BATON_P256_KEY_BYTES       64u
-#define BATON_P256_SIGNATURE_BYTES 64u
+#include "baton/port.h"
 
 // Verifies one signature. All numbers are big-endian.
 //
@@ -24,7 +21,12 @@
 //             prime, the point is not on the curve, or the signature is not by
 //             this key
 int baton_p256_verify(const uint8_t public_key[BATON_P256_KEY_BYTES],
-        const uint8_t digest[32],
+        const uint8_t digest[BATON_SHA256_BYTES],
+        const uint8_t signature[BATON_P256_SIGNATURE_BYTES]);
+
+// The same as a callback, `verify_p256` of struct baton_crypto.
+int baton_p256_callback(void *context, const uint8_t key[BATON_P256_KEY_BYTES],
+        const uint8_t digest[BATON_SHA256_BYTES],
         const uint8_t signature[BATON_P256_SIGNATURE_BYTES]);
 
 #endif

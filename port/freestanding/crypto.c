@@ -124,4 +124,5 @@ void baton_crypto_init(struct baton_crypto *out) {
     out->hash_start = start_hash;
     out->hash_update = update_hash;
     out->hash_finish = finish_hash;
+    out->verify_p256 = NULL;
 }

@@ -293,7 +293,7 @@ static bool is_r(struct machine *self, uint32_t *r) {
 }
 
 int baton_p256_verify(const uint8_t public_key[BATON_P256_KEY_BYTES],
-        const uint8_t digest[32],
+        const uint8_t digest[BATON_SHA256_BYTES],
         const uint8_t signature[BATON_P256_SIGNATURE_BYTES]) {
     struct machine machine;
     struct point key;
@@ -315,4 +315,11 @@ int baton_p256_verify(const uint8_t public_key[BATON_P256_KEY_BYTES],
     multiply(u2, r, u2, &order);
     combine(&machine, &key, u1, u2);
     return is_r(&machine, r) ? 0 : BATON_ERR_SIGNATURE;
+}
+
+int baton_p256_callback(void *context, const uint8_t key[BATON_P256_KEY_BYTES],
+        const uint8_t digest[BATON_SHA256_BYTES],
+        const uint8_t signature[BATON_P256_SIGNATURE_BYTES]) {
+    (void)context;
+    return baton_p256_verify(key, digest, signature);
 }

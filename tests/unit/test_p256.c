@@ -111,6 +111,8 @@ static void test_jws_example(void **state) {
     uint8_t digest[32];
     hash_rfc_text(digest);
     assert_int_equal(baton_p256_verify(rfc_key, digest, rfc_signature), 0);
+    assert_int_equal(
+            baton_p256_callback(NULL, rfc_key, digest, rfc_signature), 0);
 }
 
 // Every bit counts, of key, digest and signature.
