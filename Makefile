@@ -92,6 +92,11 @@ micropython: $(BUILD)/libbaton.a ## Build the virtual ESP32's interpreter
 	@+BUILD=$(BUILD) SAN=$(SAN) V=$(V) scripts/micropython board
 $(BUILD)/micropython/micropython: micropython ;
 
+.PHONY: natmod
+natmod: ## Build the native modules (.mpy) for stock MicroPython
+	@scripts/setup natmod
+	@scripts/natmod
+
 $(BUILD)/powercut: $(call objects,$(POWERCUT_SRC)) $(BUILD)/libtest.a \
 		$(BUILD)/libbaton.a
 	$(call say,LD,$@)

@@ -1,0 +1,32 @@
+// What the files of functions share: handles, chips, the form of a function.
+// SPDX-License-Identifier: MIT
+#ifndef BATON_MICROPYTHON_SLOT_FUNCTIONS_H
+#define BATON_MICROPYTHON_SLOT_FUNCTIONS_H
+
+#include "baton/update.h"
+#include "functions.h"
+#include "partition_flash.h"
+
+#define BATON_FUNCTION(name, least, most, function)                            \
+    MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(name, least, most, function)
+
+// Of kind BATON_HANDLE_UPDATE.
+struct baton_update_handle {
+    struct baton_binding_handle handle;
+    struct baton_update update;
+    struct baton_crypto crypto;
+    struct baton_chip chip;
+    struct baton_partition_flash *flash;
+    uint8_t sha256[BATON_SHA256_BYTES];
+    // A call is under way, or ended by an exception out of the partition: the
+    // update cannot go on then.
+    bool is_busy;
+};
+
+struct baton_partition_flash *baton_binding_flash(mp_obj_t object);
+
+// The chip of an id, or any for None. Its revision cannot be had from Python,
+// so what an image demands of that is left to the bootloader.
+void baton_binding_chip(struct baton_chip *chip, mp_obj_t id);
+
+#endif
