@@ -23,7 +23,7 @@ LDFLAGS += $(SANITIZE)
 endif
 
 PSA_LIBS := -lmbedcrypto
-HOST_LIBS := $(PSA_LIBS) -lcjson
+HOST_LIBS := $(PSA_LIBS) -lcjson -ldivsufsort -lm
 CURL_LIBS := -lcurl
 
 # V=1 shows whole commands, -s nothing.
@@ -56,10 +56,11 @@ all: $(BUILD)/baton ## Build the host command (the default)
 # Says what is missing before the compiler does.
 $(BUILD)/.libraries:
 	@mkdir -p $(@D)
-	@printf '#include <%s>\n' psa/crypto.h cjson/cJSON.h curl/curl.h | \
-		$(CC) -x c -E - >/dev/null 2>&1 || { echo "make: a compiler," \
-		"mbed TLS, cJSON or libcurl is missing;" \
-		"next: scripts/setup build" >&2; exit 1; }
+	@printf '#include <%s>\n' psa/crypto.h cjson/cJSON.h curl/curl.h \
+		divsufsort.h | $(CC) -x c -E - >/dev/null 2>&1 || { \
+		echo "make: a compiler, mbed TLS, cJSON, libcurl or" \
+		"libdivsufsort is missing; next: scripts/setup build" >&2; \
+		exit 1; }
 	@touch $@
 
 $(BUILD)/obj/%.o: %.c | $(BUILD)/.libraries

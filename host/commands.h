@@ -13,5 +13,7 @@ int cmd_flash_make(int argc, char **argv);
 int cmd_flash_info(int argc, char **argv);
 int cmd_flash_boot(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
+int cmd_pack(int argc, char **argv);
+int cmd_unpack(int argc, char **argv);
 
 #endif

@@ -26,6 +26,9 @@ static const struct cli_command commands[] = {
         {"flash", "boot", cmd_flash_boot,
                 "say which slot a flash boots, and why"},
         {"sim", NULL, cmd_sim, "run a virtual ESP32 on a flash file"},
+        {"pack", NULL, cmd_pack,
+                "pack an image for the way to a device, or as a delta"},
+        {"unpack", NULL, cmd_unpack, "decode a payload, as a device does"},
         {NULL, NULL, NULL, NULL},
 };
 

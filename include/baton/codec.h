@@ -30,6 +30,8 @@
 #define BATON_CODEC_STATE_S_BYTES 15744u
 #define BATON_CODEC_STATE_M_BYTES 32128u
 
+#define BATON_CODEC_AREAS_MAX 4u
+
 enum baton_codec_encoding {
     BATON_CODEC_RAW = 0,
     BATON_CODEC_PACKED = 1,
@@ -41,6 +43,12 @@ enum baton_codec_profile {
     BATON_CODEC_PROFILE_M = 1, // state within 32 KiB
 };
 
+// Addresses outside an image's segments that its pointers may have.
+struct baton_codec_area {
+    uint32_t addr;
+    uint32_t len; // 0: none
+};
+
 // What a header says.
 struct baton_codec_info {
     uint8_t encoding;
@@ -49,10 +57,13 @@ struct baton_codec_info {
     uint8_t features;        // optional parts of the format that it uses
     uint8_t literal_log2[3]; // sizes of the literal contexts' tables
     uint16_t map_entries;    // of the address map
-    uint32_t state_bytes;    // memory this payload needs, for config.state
-    uint32_t header_bytes;   // of the payload; then the first segment begins
-    uint32_t payload_bytes;  // the whole of it
-    uint32_t old_bytes;      // the base's length; 0: needs none
+    uint16_t old_code;       // a bit for each segment that holds code
+    uint16_t new_code;
+    struct baton_codec_area areas[BATON_CODEC_AREAS_MAX];
+    uint32_t state_bytes;   // memory this payload needs, for config.state
+    uint32_t header_bytes;  // of the payload; then the first segment begins
+    uint32_t payload_bytes; // the whole of it
+    uint32_t old_bytes;     // the base's length; 0: needs none
     uint8_t old_sha256[BATON_SHA256_BYTES]; // of those bytes; zero without
     uint32_t new_bytes;
     uint8_t new_sha256[BATON_SHA256_BYTES];
@@ -111,18 +122,19 @@ struct baton_codec {
     const struct baton_codec_info *info;
     struct codec *model; // in config.state
     uint32_t in_off;     // of the payload: the next byte to come
-    uint32_t out_off;    // of the image: the next byte to be written
     uint32_t segment;
+    uint32_t hashed; // bytes of the image
     int status;
     uint8_t phase;
+    struct baton_hash_state hash;
 };
 
 // Gets ready to decode from the start. The info is borrowed until the end.
 //
-// Flash       none
+// Flash       of a delta, the base's headers are read
 // Returns     0, BATON_ERR_ARG (a callback or crypto is missing, state is not
 //             aligned), BATON_ERR_CODEC_MEMORY (state_len is less than
-//             info.state_bytes)
+//             info.state_bytes), those of read_old
 int baton_codec_begin(struct baton_codec *self,
         const struct baton_codec_config *config,
         const struct baton_codec_info *info);
@@ -132,7 +144,7 @@ int baton_codec_begin(struct baton_codec *self,
 // byte pushed is info.segment_off[k] of the payload, the next one written is
 // k * BATON_CODEC_SEGMENT_BYTES of the image.
 //
-// Returns     0, BATON_ERR_ARG (no such restart point), BATON_ERR_STATE
+// Returns     0, BATON_ERR_ARG (no such restart point), those of read_new
 int baton_codec_resume(struct baton_codec *self, uint32_t k);
 
 // Takes the payload's next bytes, header included when begun from the start.
@@ -140,12 +152,15 @@ int baton_codec_resume(struct baton_codec *self, uint32_t k);
 // data, len   borrowed for the call; any length, 0 allowed
 // used        how many were taken; all of them when it returns 0
 // Flash       what the callbacks do
-// Returns     0, BATON_CODEC_MORE, BATON_ERR_CODEC_CORRUPT,
-//             BATON_ERR_CODEC_FORMAT (bytes after the payload's end, or
-//             another header), BATON_ERR_CRYPTO, BATON_ERR_STATE, those of
-//             the callbacks. An error sticks.
+// Returns     0 (the next bytes are wanted, or everything is done),
+//             BATON_CODEC_MORE, BATON_ERR_CODEC_CORRUPT, BATON_ERR_CODEC_FORMAT
+//             (bytes after the payload's end), BATON_ERR_CRYPTO, those of the
+//             callbacks. An error sticks.
 int baton_codec_push(
         struct baton_codec *self, const void *data, size_t len, size_t *used);
+
+// Where in the image the next byte goes that is given to write.
+uint32_t baton_codec_offset(const struct baton_codec *self);
 
 // After the last push: is the image whole? Its SHA-256 is for the caller to
 // check (baton_update_end does, given config.sha256).

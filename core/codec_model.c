@@ -1,0 +1,746 @@
+// The payload decoder's state machine: an image as copies and literals.
+// SPDX-License-Identifier: MIT
+//
+//   literals --end--> realignment --> copy <--+ unit or byte as predicted,
+//      ^                  ^             |     | or mended: the copy goes on
+//      |                  +---- miss ---+-----+
+//      +------------- miss -----+
+//
+// A copy has no length: it goes on, unit by unit, from the base or from the
+// new image itself, until a miss says that it does not. A unit that refers to
+// an address is predicted through the address map, anything else to stay as it
+// is; a miss in a unit is told byte by byte. After 32 bytes as predicted one
+// decision may cover the next 64 ("run"), which makes decoding fast where
+// nothing happened. Every step ends after at most a unit, a byte or a
+// realignment, and no two realignments follow each other, so the work for a
+// byte of output is bounded whatever the input says.
+#include "codec_state.h"
+
+#include <string.h>
+
+#include "baton/error.h"
+#include "bytes.h"
+
+#define RUN_BYTES    64u
+#define RUN_AFTER    32u
+#define SETTLED      24u // bytes after which a realignment enters the map
+#define NEAR_BYTES   2048u
+#define SEGMENT_LOGS 11u
+
+// Which numbers share their statistics.
+static const uint8_t number_class[CODEC_KINDS] = {
+        0, 1, 2, 0, 4, 4, 1, 1, 1, 2, 2, 2, 4, 1, 3, 2, 4};
+
+static unsigned log2_capped(uint32_t value, unsigned most) {
+    unsigned bits = baton_codec_log2(value);
+    return bits < most ? bits : most;
+}
+
+static unsigned flag(bool is_set, unsigned bit) {
+    return (unsigned)is_set << bit;
+}
+
+static void fill(void *counters, size_t bytes, unsigned probability) {
+    codec_counter *counter = counters;
+    for (size_t i = 0; i < bytes / sizeof(*counter); i++) {
+        counter[i] = (codec_counter)probability;
+    }
+}
+
+static void fill_weights(void *weights, size_t bytes, int weight) {
+    int16_t *each = weights;
+    for (size_t i = 0; i < bytes / sizeof(*each); i++) {
+        each[i] = (int16_t)weight;
+    }
+}
+
+#define FILL(array, probability)                                               \
+    fill(array, sizeof(array), (unsigned)(probability) & ~7u)
+#define FILL_WEIGHTS(array, weight) fill_weights(array, sizeof(array), weight)
+
+void baton_codec_model_begin(struct codec *self) {
+    struct codec_model *m = &self->model;
+    fill(m, sizeof(*m), 32768);
+    FILL(m->run, 50000);
+    FILL(m->reference, 58000);
+    FILL(m->reference_any, 58000);
+    FILL(m->reference_class, 58000);
+    FILL_WEIGHTS(m->reference_weight, 6500);
+    FILL(m->recent_delta, 20000);
+    FILL(m->plain, 62000);
+    FILL_WEIGHTS(m->plain_weight, 5500);
+    FILL(m->byte, 60000);
+    FILL_WEIGHTS(m->byte_weight, 5500);
+    FILL(m->end, 6000);
+    FILL_WEIGHTS(m->literal_weight, 4000);
+    FILL(m->go_self, 8000);
+    FILL(m->distance_recent, 8000);
+    for (int i = 0; i < 3; i++) {
+        fill(self->literal_table[i], 2u << self->info->literal_log2[i], 32768);
+    }
+    self->map.count = 0;
+    self->map.clock = 0;
+    self->map.dice = 1;
+    self->dice = 12345;
+    self->registers.known = 0;
+    memset(self->deltas, 0, sizeof(self->deltas));
+    memset(self->jumps, 0, sizeof(self->jumps));
+    memset(self->distances, 0, sizeof(self->distances));
+    memset(self->last_difference, 0, sizeof(self->last_difference));
+    self->copying = false;
+    self->from_new = false;
+    self->source = self->new_off;
+    self->hold_source = self->new_off;
+    self->hold_new = self->new_off;
+    self->bound = self->source;
+    self->pending = 0;
+    self->history = 0;
+    self->run = 0;
+    self->since = 0;
+    self->literals = 0;
+    self->self_history = 0;
+    self->sure = 0;
+    self->streak = 0;
+    self->next_run = 0;
+    self->realigned = false;
+    self->unit_len = 0;
+    self->unit_at = 0;
+}
+
+// ---- Output
+
+int baton_codec_flush(struct codec *self) {
+    int err = 0;
+    if (self->page_len != 0) {
+        err = self->config->write(self->config->context,
+                self->page + CODEC_RECENT_BYTES, self->page_len);
+        memmove(self->page, self->page + self->page_len, CODEC_RECENT_BYTES);
+        self->page_len = 0;
+    }
+    return err;
+}
+
+// The n-th last byte of the output.
+static unsigned recent(const struct codec *self, unsigned n) {
+    return self->page[CODEC_RECENT_BYTES + self->page_len - n];
+}
+
+static int put(struct codec *self, uint32_t word, unsigned len) {
+    for (unsigned i = 0; i < len; i++) {
+        self->page[CODEC_RECENT_BYTES + self->page_len++] =
+                (uint8_t)(word >> (8 * i));
+        if (self->page_len == CODEC_PAGE_BYTES) {
+            int err = baton_codec_flush(self);
+            if (err) {
+                return err;
+            }
+        }
+    }
+    self->realigned = false;
+    self->new_off += len;
+    self->sure -= self->sure < len ? self->sure : len;
+    if (self->new_off == self->next_event) {
+        baton_codec_layout_event(self);
+    }
+    return 0;
+}
+
+// The bytes of an instruction, by its first one; of a word, to its end.
+static unsigned unit_length(const struct codec *self, unsigned first) {
+    if (self->new_place != CODEC_PLACE_CODE) {
+        return 4 - ((self->new_off + self->new_bias) & 3);
+    }
+    if (self->info->machine == CODEC_RV32) {
+        return (first & 3) == 3 ? 4 : 2;
+    }
+    return (first & 15) < 8 ? 3 : (first & 15) < 14 ? 2 : 4;
+}
+
+static int put_byte(struct codec *self, unsigned byte) {
+    if (self->unit_at >= self->unit_len) {
+        self->unit_first = (uint8_t)byte;
+        self->unit_len = (uint8_t)unit_length(self, byte);
+        self->unit_at = 0;
+    }
+    self->unit_at++;
+    return put(self, byte, 1);
+}
+
+// ---- Literal bytes
+
+// Where byte's candidate, having agreed so far, goes on: 1 + its next bit; 0:
+// it does not agree.
+static unsigned expect(unsigned candidate, unsigned partial, int bit) {
+    return (candidate | 256) >> (bit + 1) == partial
+                   ? 1 + (candidate >> bit & 1)
+                   : 0;
+}
+
+// A byte, given what the copy has there, or without (old < 0).
+static unsigned ask_literal(struct codec *self, int old, unsigned class) {
+    struct codec_model *m = &self->model;
+    bool is_code = self->new_place == CODEC_PLACE_CODE;
+    unsigned at = self->unit_at < self->unit_len ? self->unit_at : 0;
+    unsigned phase = (self->new_off + self->new_bias) & 3;
+    unsigned last = recent(self, 1);
+    if (is_code) {
+        unsigned first = self->info->machine == CODEC_RV32
+                                 ? self->unit_first >> 2 & 31
+                                 : self->unit_first & 15u;
+        phase = at | 4 | (at > 0 ? first << 3 : 0);
+    }
+    bool has_old = old >= 0;
+    unsigned expected[2] = {
+            ((unsigned)old + (unsigned)self->last_difference[0]) & 255,
+            ((unsigned)old + (unsigned)self->last_difference[1]) & 255};
+    uint32_t base[3] = {baton_codec_hash(1 + class, has_old | phase << 1),
+            baton_codec_hash(0x100 + last, has_old),
+            has_old ? baton_codec_hash(0x4000 + (unsigned)old, class)
+                    : baton_codec_hash(recent(self, 4) | 0x7000, 5 + phase)};
+    unsigned set = has_old ? 2 + (class == 4) : is_code;
+    struct codec_mix mix = {
+            .count = has_old ? 4 : 3, .rate = 12, .is_literal = true};
+    unsigned partial = 1;
+    for (int bit = 7; bit >= 0; bit--) {
+        for (unsigned i = 0; i < 3; i++) {
+            uint32_t mask = (1u << self->info->literal_log2[i]) - 1;
+            mix.counters[i] =
+                    &self->literal_table[i]
+                                        [(base[i] + partial * 0x9E35u) & mask];
+        }
+        if (has_old) {
+            unsigned agreed = expect(expected[0], partial, bit) * 9
+                              + expect(expected[1], partial, bit) * 3
+                              + expect((unsigned)old, partial, bit);
+            mix.counters[3] = &m->expected[(unsigned)bit * 27 + agreed];
+        }
+        mix.weights = m->literal_weight[set * 8 + (unsigned)bit];
+        partial = partial << 1
+                  | (unsigned)baton_codec_ask_mixed(
+                          self, CODEC_ASK_BIT, bit, &mix);
+    }
+    partial &= 255;
+    int32_t difference = (int32_t)partial - old;
+    if (has_old && difference != self->last_difference[0]) {
+        self->last_difference[1] = self->last_difference[0];
+        self->last_difference[0] = difference;
+    }
+    return partial;
+}
+
+// ---- Realignment
+
+static void move_to_front(int32_t *list, int len, int32_t value) {
+    int i = 0;
+    while (i < len - 1 && list[i] != value) {
+        i++;
+    }
+    for (; i > 0; i--) {
+        list[i] = list[i - 1];
+    }
+    list[0] = value;
+}
+
+static int realign_to_new(struct codec *self) {
+    struct codec_model *m = &self->model;
+    int32_t distance = 0;
+    for (int i = 0; i < 3 && distance == 0; i++) {
+        if (baton_codec_ask(self, CODEC_ASK_DISTANCE, self->distances[i],
+                    &m->distance_recent[i])) {
+            distance = self->distances[i];
+        }
+    }
+    if (distance == 0) {
+        self->base = 1;
+        distance = baton_codec_ask_number(self,
+                &m->jump[self->new_place == CODEC_PLACE_CODE ? 3 : 2], false);
+    }
+    if (distance <= 0 || (uint32_t)distance > self->new_off) {
+        return BATON_ERR_CODEC_CORRUPT;
+    }
+    move_to_front(self->distances, 3, distance);
+    self->source = self->new_off - (uint32_t)distance;
+    return 0;
+}
+
+// The offset in the base that the address map names for this place.
+static bool find_mapped(const struct codec *self, uint32_t *off) {
+    uint32_t addr;
+    if (self->new_place == CODEC_PLACE_NONE
+            || !baton_codec_map_invert(
+                    &self->map, self->new_off + self->new_bias, &addr)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < self->old_layout.count; i++) {
+        const struct codec_segment *s = &self->old_layout.segments[i];
+        if (addr - s->addr < s->len) {
+            *off = s->off + (addr - s->addr);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int realign_to_old(struct codec *self, unsigned context) {
+    struct codec_model *m = &self->model;
+    uint32_t near = self->hold_source + (self->new_off - self->hold_new);
+    uint32_t candidates[6] = {near, self->hold_source, UINT32_MAX,
+            self->new_off - (uint32_t)self->jumps[0],
+            self->new_off - (uint32_t)self->jumps[1],
+            self->new_off - (uint32_t)self->jumps[2]};
+    bool is_mapped = find_mapped(self, &candidates[2]);
+    for (unsigned i = 0; i < 6; i++) {
+        bool is_new = candidates[i] < self->info->old_bytes;
+        for (unsigned k = 0; k < i && is_new; k++) {
+            is_new = candidates[k] != candidates[i];
+        }
+        if (is_new
+                && baton_codec_ask(self, CODEC_ASK_SOURCE,
+                        (int32_t)candidates[i], &m->source[i][context])) {
+            self->source = candidates[i];
+            return 0;
+        }
+    }
+    self->base = (int32_t)near;
+    bool is_near = baton_codec_ask(
+            self, CODEC_ASK_NEAR, (int32_t)NEAR_BYTES, &m->source[7][context]);
+    if (!is_near && is_mapped) {
+        self->base = (int32_t)candidates[2];
+    }
+    self->source = (uint32_t)baton_codec_ask_number(
+            self, &m->jump[is_near ? 0 : 1], true);
+    return self->source < self->info->old_bytes ? 0 : BATON_ERR_CODEC_CORRUPT;
+}
+
+// Decides where the copy goes on.
+static int realign(struct codec *self) {
+    unsigned n = self->literals;
+    unsigned context = n == 0 ? 0 : n < 4 ? 1 : n < 16 ? 2 : 3;
+    bool to_new = self->info->old_bytes == 0;
+    if (self->realigned || (to_new && self->new_off == 0)) {
+        return BATON_ERR_CODEC_CORRUPT;
+    }
+    if (!to_new && self->new_off > 0) {
+        to_new = baton_codec_ask(self, CODEC_ASK_SELF, 0,
+                &self->model
+                         .go_self[(self->self_history & 3) | (n > 0 ? 4 : 0)]);
+    }
+    self->self_history = self->self_history << 1 | to_new;
+    int err = to_new ? realign_to_new(self) : realign_to_old(self, context);
+    if (err) {
+        return err;
+    }
+    if (!to_new) {
+        move_to_front(self->jumps, 3, (int32_t)(self->new_off - self->source));
+    }
+    self->from_new = to_new;
+    self->copying = true;
+    self->realigned = true;
+    self->bound = self->source;
+    self->pending = 0;
+    self->since = 0;
+    self->run = 0;
+    self->history = 0;
+    self->literals = 0;
+    return 0;
+}
+
+static int step_literal(struct codec *self) {
+    uint32_t n = self->literals;
+    if (n > 0) {
+        unsigned length = n < 8 ? n : 5 + log2_capped(n, 10);
+        bool ends = baton_codec_ask(self, CODEC_ASK_END, 0,
+                &self->model.end[length + 16u * self->new_place]);
+        if (ends) {
+            return realign(self);
+        }
+    }
+    self->literals++;
+    return put_byte(self, ask_literal(self, -1, 2));
+}
+
+// ---- The copy
+
+// Makes the source's bytes visible: from the one before it as far as a unit
+// looks ahead, its segment goes and the image is known.
+static int look(struct codec *self) {
+    const struct baton_codec_config *config = self->config;
+    self->limit = self->from_new ? self->new_off : self->info->old_bytes;
+    uint32_t from = self->source > 0 ? self->source - 1 : 0;
+    uint32_t to = self->limit - from > CODEC_LOOK_BYTES
+                          ? from + CODEC_LOOK_BYTES
+                          : self->limit;
+    uint32_t have = self->window_off + self->window_len;
+    if (from >= self->window_off && to <= have
+            && self->window_new == self->from_new) {
+        return 0;
+    }
+    if (from < self->window_off || from >= have
+            || from - self->window_off > CODEC_WINDOW_BYTES - CODEC_LOOK_BYTES
+            || self->window_new != self->from_new) {
+        self->window_off = from;
+        have = from;
+    }
+    self->window_new = self->from_new;
+    uint32_t end = self->limit - self->window_off > CODEC_WINDOW_BYTES
+                           ? self->window_off + CODEC_WINDOW_BYTES
+                           : self->limit;
+    self->window_len = (uint16_t)(end - self->window_off);
+    uint8_t *to_fill = self->window + (have - self->window_off);
+    if (!self->from_new) {
+        return config->read_old(config->context, have, to_fill, end - have);
+    }
+    // The last bytes wait in the page.
+    uint32_t written = self->new_off - self->page_len;
+    if (have < written) {
+        uint32_t len = (end < written ? end : written) - have;
+        int err = config->read_new(config->context, have, to_fill, len);
+        if (err) {
+            return err;
+        }
+        have += len;
+        to_fill += len;
+    }
+    if (have < end) {
+        memcpy(to_fill, self->page + CODEC_RECENT_BYTES + (have - written),
+                end - have);
+    }
+    return 0;
+}
+
+static void locate(struct codec *self, struct codec_view *view) {
+    const struct codec_layout *layout =
+            self->from_new ? &self->new_layout : &self->old_layout;
+    uint32_t end = self->limit;
+    *view = (struct codec_view){
+            .at = self->window + (self->source - self->window_off),
+            .machine = CODEC_DATA,
+            .layout = layout,
+            .areas = self->info->areas,
+            .registers = &self->registers};
+    self->unit_place = CODEC_PLACE_NONE;
+    for (uint32_t i = 0; i < layout->count; i++) {
+        const struct codec_segment *s = &layout->segments[i];
+        if (self->source - s->off < s->len) {
+            view->addr = s->addr + (self->source - s->off);
+            view->machine = s->is_code ? self->info->machine : CODEC_DATA;
+            self->unit_place = s->is_code ? CODEC_PLACE_CODE : CODEC_PLACE_DATA;
+            end = end < s->off + s->len ? end : s->off + s->len;
+            break;
+        }
+    }
+    uint32_t visible = self->window_off + self->window_len;
+    end = end < visible ? end : visible;
+    view->len = end - self->source;
+    if (view->len > CODEC_LOOK_BYTES - 1) {
+        view->len = CODEC_LOOK_BYTES - 1;
+    }
+    self->addr = view->addr;
+}
+
+static int copy_on(struct codec *self, unsigned len) {
+    self->source += len;
+    self->since += len;
+    if (self->from_new || self->since < SETTLED || self->since >= SETTLED + 4) {
+        return 0;
+    }
+    // The realignment has settled: what refers here went where this did.
+    uint32_t start = self->source - self->since;
+    for (uint32_t i = 0; i < self->old_layout.count; i++) {
+        const struct codec_segment *s = &self->old_layout.segments[i];
+        if (start - s->off < s->len && self->new_place != CODEC_PLACE_NONE) {
+            uint32_t was = s->addr + (start - s->off);
+            uint32_t is = self->new_off - self->since + self->new_bias;
+            struct codec_guess guess;
+            baton_codec_map_get(&self->map, was, &guess);
+            if (guess.delta != (int32_t)(is - was) || guess.trust < 4) {
+                baton_codec_map_put(&self->map, was, (int32_t)(is - was));
+            }
+            break;
+        }
+    }
+    self->since = SETTLED + 4;
+    return 0;
+}
+
+static int put_unit(struct codec *self, uint32_t word) {
+    const struct codec_unit *unit = &self->unit;
+    if (unit->kind == CODEC_HI || unit->kind == CODEC_LO) {
+        baton_codec_rv32_note(unit, self->addr, word,
+                self->new_off + self->new_bias, &self->registers);
+    }
+    self->unit_len = 0;
+    self->unit_at = 0;
+    int err = put(self, word, unit->len);
+    return err ? err : copy_on(self, unit->len);
+}
+
+// The delta of a target that the map did not predict.
+static int32_t ask_delta(struct codec *self, const struct codec_guess *guess) {
+    struct codec_model *m = &self->model;
+    if (guess->other != guess->delta
+            && baton_codec_ask(
+                    self, CODEC_ASK_DELTA, guess->other, &m->recent_delta[7])) {
+        return guess->other;
+    }
+    for (int i = 0; i < 6; i++) {
+        int32_t delta = self->deltas[i];
+        if (delta != guess->delta && delta != guess->other
+                && baton_codec_ask(
+                        self, CODEC_ASK_DELTA, delta, &m->recent_delta[i])) {
+            return delta;
+        }
+    }
+    self->base = guess->delta;
+    return baton_codec_ask_number(
+            self, &m->delta[number_class[self->unit.kind]], true);
+}
+
+static bool ask_reference(
+        struct codec *self, const struct codec_guess *guess, bool is_built) {
+    struct codec_model *m = &self->model;
+    unsigned kind = self->unit.kind;
+    unsigned trust = guess->trust;
+    uint32_t history = self->history;
+    unsigned detail = (history & 3) | flag(guess->delta == 0, 2)
+                      | flag(guess->other == guess->delta, 3)
+                      | flag(trust > 4, 4) | flag(self->from_new, 5);
+    struct codec_mix mix = {
+            .counters = {&m->reference[kind][trust]
+                                      [(history & 1) | flag(self->run > 7, 1)],
+                    &m->reference_any[trust][(history & 7) | flag(is_built, 3)],
+                    &m->reference_class[number_class[kind]][detail]},
+            .count = 3,
+            .weights = m->reference_weight[kind],
+            .rate = 8};
+    return baton_codec_ask_mixed(self, CODEC_ASK_UNIT, 0, &mix);
+}
+
+// A unit that refers to an address. *done: it was one way or the other.
+static int step_reference(struct codec *self, bool *done) {
+    struct codec_unit *unit = &self->unit;
+    struct codec_guess guess = {.trust = 4};
+    uint32_t addr = self->new_off + self->new_bias;
+    if (!self->from_new) {
+        baton_codec_map_get(&self->map, unit->target, &guess);
+    }
+    bool is_built =
+            baton_codec_unit_build(unit, unit->target + (uint32_t)guess.delta,
+                    addr, &self->registers, &self->predicted);
+    if (!is_built) {
+        self->predicted = unit->word;
+    }
+    *done = true;
+    bool hit = self->sure > 0 || ask_reference(self, &guess, is_built);
+    self->history = self->sure > 0 ? self->history : self->history << 1 | !hit;
+    if (hit) {
+        self->run += unit->len;
+        if (!self->from_new && guess.trust < 4) {
+            baton_codec_map_put(&self->map, unit->target, guess.delta);
+        }
+        return put_unit(self, self->predicted);
+    }
+    if (!self->from_new
+            && baton_codec_ask(self, CODEC_ASK_ELSEWHERE, 0,
+                    &self->model
+                             .elsewhere[unit->kind][self->history >> 1 & 3])) {
+        int32_t delta = ask_delta(self, &guess);
+        move_to_front(self->deltas, 7, delta);
+        baton_codec_map_put(&self->map, unit->target, delta);
+        self->run = 0;
+        uint32_t word;
+        return baton_codec_unit_build(unit, unit->target + (uint32_t)delta,
+                       addr, &self->registers, &word)
+                       ? put_unit(self, word)
+                       : BATON_ERR_CODEC_CORRUPT;
+    }
+    if (unit->kind == CODEC_HI) {
+        self->registers.known &= ~(1u << unit->reg);
+    }
+    *done = false;
+    return 0;
+}
+
+// A unit that is expected to stay as it is. *done: it was.
+static int step_plain(struct codec *self, const uint8_t *at, bool *done) {
+    struct codec_model *m = &self->model;
+    struct codec_unit *unit = &self->unit;
+    uint32_t word = 0;
+    for (unsigned i = 0; i < unit->len; i++) {
+        word |= (uint32_t)at[i] << (8 * i);
+    }
+    self->predicted = word;
+    if (self->sure == 0) {
+        unsigned run = log2_capped(self->run, 11);
+        unsigned class = self->unit_class;
+        struct codec_mix mix = {
+                .counters = {&m->plain[0][(self->history & 7) | run << 3
+                                          | flag(self->since < 16, 7)],
+                        &m->plain[1][baton_codec_hash(
+                                             class, (self->history & 3)
+                                                            | flag(run > 5, 2))
+                                     & 255],
+                        &m->plain[2]
+                                 [baton_codec_hash(word & 0xFF, class) & 255],
+                        &m->plain[3][baton_codec_hash(word, 3) & 255]},
+                .count = 4,
+                .weights = m->plain_weight[self->unit_place * 4u
+                                           + (run > 2) * 2u + self->from_new],
+                .rate = 12};
+        *done = baton_codec_ask_mixed(self, CODEC_ASK_UNIT, 0, &mix);
+        self->history = self->history << 1 | !*done;
+    } else {
+        *done = true;
+    }
+    if (!*done) {
+        return 0;
+    }
+    self->run += unit->len;
+    return put_unit(self, word);
+}
+
+// May the unit become one of the same length here?
+static bool fits_here(const struct codec *self) {
+    uint32_t end = self->new_off + self->unit.len;
+    return end <= self->new_end && end <= self->next_event;
+}
+
+static int step_unit(
+        struct codec *self, const struct codec_view *view, bool *done) {
+    struct codec_unit *unit = &self->unit;
+    baton_codec_unit_read(view, unit);
+    self->unit_off = self->source;
+    self->bound = self->source + unit->len;
+    self->unit_class =
+            (uint8_t)(self->unit_place == CODEC_PLACE_CODE
+                              ? unit->class
+                              : 64 + self->unit_place * 2u + unit->class);
+    int err = 0;
+    if (!fits_here(self)) {
+        return 0;
+    }
+    if (unit->kind != CODEC_PLAIN && self->new_place != CODEC_PLACE_NONE) {
+        err = step_reference(self, done);
+    } else if (unit->len > 1) {
+        unit->kind = CODEC_PLAIN;
+        err = step_plain(self, view->at, done);
+    }
+    if (!*done && unit->len > 1) {
+        self->pending = self->bound;
+    }
+    return err;
+}
+
+static bool ask_byte(struct codec *self, const uint8_t *at) {
+    struct codec_model *m = &self->model;
+    unsigned index = self->source - self->unit_off;
+    index = index < 3 ? index : 3;
+    unsigned run = log2_capped(self->run, 7);
+    bool pending = self->pending > self->source;
+    unsigned class = self->unit_class * 4u + index;
+    unsigned before = self->source > 0 ? at[-1] : 0;
+    unsigned after = self->source + 1 < self->limit ? at[1] : 0;
+    struct codec_mix mix = {
+            .counters = {&m->byte[0][(self->history & 7) | run << 3
+                                     | pending << 6],
+                    &m->byte[1][baton_codec_hash(class,
+                                        (self->history & 3) | flag(run > 5, 2))
+                                & 127],
+                    &m->byte[2][baton_codec_hash(at[0], class) & 127],
+                    &m->byte[3][baton_codec_hash(
+                                        at[0] | after << 8 | before << 16, 3)
+                                & 127]},
+            .count = 4,
+            .weights = m->byte_weight[(self->unit_place * 4u + index) * 4u
+                                      + (run > 2) * 2u + pending],
+            .rate = 12};
+    bool hit = baton_codec_ask_mixed(self, CODEC_ASK_BYTE, 0, &mix);
+    self->history = self->history << 1 | !hit;
+    return hit;
+}
+
+// A byte of a copy whose unit is not as predicted.
+static int step_byte(struct codec *self, const uint8_t *at) {
+    struct codec_model *m = &self->model;
+    bool has_old = self->source < self->limit;
+    if (has_old && (self->sure > 0 || ask_byte(self, at))) {
+        self->run++;
+        int err = put_byte(self, at[0]);
+        return err ? err : copy_on(self, 1);
+    }
+    self->run = 0;
+    self->sure = 0;
+    unsigned context = (self->history & 7)
+                       | flag(self->pending > self->source, 3)
+                       | flag(self->since < 8, 4) | flag(self->from_new, 5);
+    if (has_old && baton_codec_ask(self, CODEC_ASK_FIX, 0, &m->fix[context])) {
+        unsigned class = self->unit_class < 40 ? 3 : 4;
+        int err = put_byte(self, ask_literal(self, at[0], class));
+        return err ? err : copy_on(self, 1);
+    }
+    if (!self->from_new) {
+        self->hold_source = self->source;
+        self->hold_new = self->new_off;
+    }
+    self->literals = 0;
+    if (baton_codec_ask(self, CODEC_ASK_LITERAL, 0, &m->literal[context])) {
+        self->copying = false;
+        return step_literal(self);
+    }
+    return realign(self);
+}
+
+static bool may_run(const struct codec *self) {
+    return self->sure == 0 && self->run >= RUN_AFTER
+           && self->since >= SETTLED + 4 && self->new_off >= self->next_run
+           && self->new_end - self->new_off >= RUN_BYTES;
+}
+
+static void step_run(struct codec *self) {
+    unsigned streak = self->streak < 7 ? self->streak : 7;
+    unsigned context = streak | flag(self->unit_place == CODEC_PLACE_CODE, 3)
+                       | flag(self->from_new, 4);
+    if (baton_codec_ask(self, CODEC_ASK_RUN, 0, &self->model.run[context])) {
+        self->sure = RUN_BYTES;
+        self->streak++;
+        self->history <<= 2;
+    } else {
+        self->streak = 0;
+        self->next_run = self->new_off + RUN_BYTES;
+    }
+}
+
+static int step_copy(struct codec *self) {
+    struct codec_view view;
+    int err = look(self);
+    if (err) {
+        return err;
+    }
+    locate(self, &view);
+    bool done = false;
+    if (self->source >= self->bound && self->source < self->limit) {
+        if (may_run(self)) {
+            step_run(self);
+        }
+        err = step_unit(self, &view, &done);
+    }
+    return err || done ? err : step_byte(self, view.at);
+}
+
+// The first decision after a restart: where to begin.
+static int step_first(struct codec *self) {
+    if (self->info->old_bytes == 0) {
+        return step_literal(self);
+    }
+    if (baton_codec_ask(self, CODEC_ASK_LITERAL, 0, &self->model.literal[0])) {
+        return step_literal(self);
+    }
+    return realign(self);
+}
+
+int baton_codec_step(struct codec *self) {
+    if (self->copying) {
+        return step_copy(self);
+    }
+    return self->literals > 0 ? step_literal(self) : step_first(self);
+}

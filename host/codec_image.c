@@ -1,0 +1,130 @@
+// Payload encoder: an image's segments, and which of its words are addresses.
+// SPDX-License-Identifier: MIT
+#include "codec_image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/bytes.h"
+#include "baton/image.h"
+
+#define PAGE_LOG2 16u
+#define PAGES     65536u
+
+static bool is_code_address(uint32_t addr) {
+    return addr >= 0x40000000 && addr < 0x50000000;
+}
+
+// Does a segment outside the chips' address windows hold RISC-V code? Jumps
+// that stay inside it are frequent in code, and rare elsewhere.
+static bool looks_like_rv32(
+        const uint8_t *data, const struct codec_segment *segment) {
+    uint32_t jumps = 0;
+    for (uint32_t i = 0; i + 4 <= segment->len; i += 2) {
+        struct codec_layout none = {.count = 0};
+        struct baton_codec_area areas[BATON_CODEC_AREAS_MAX] = {{0}};
+        struct codec_view view = {.at = data + segment->off + i,
+                .len = 4,
+                .addr = segment->addr + i,
+                .machine = CODEC_RV32,
+                .layout = &none,
+                .areas = areas};
+        struct codec_unit unit;
+        baton_codec_unit_read(&view, &unit);
+        jumps += unit.kind == CODEC_JAL
+                 && unit.target - segment->addr < segment->len;
+    }
+    return jumps > segment->len / 200;
+}
+
+static void add_segment(
+        struct codec_image *self, uint32_t off, const uint8_t *header) {
+    struct codec_segment *s = &self->layout.segments[self->layout.count];
+    *s = (struct codec_segment){
+            .off = off, .addr = get_u32(header), .len = get_u32(header + 4)};
+    s->is_code = is_code_address(s->addr)
+                 || (s->addr >= 0x60000000 && self->machine == CODEC_RV32
+                         && looks_like_rv32(self->data, s));
+    self->code |= (uint16_t)(s->is_code << self->layout.count);
+    self->layout.count++;
+}
+
+void codec_image_open(
+        struct codec_image *self, const uint8_t *data, uint32_t len) {
+    *self = (struct codec_image){.data = data, .len = len};
+    if (len < BATON_IMAGE_HEAD_BYTES || data[0] != BATON_IMAGE_MAGIC) {
+        return;
+    }
+    self->machine =
+            baton_chip_is_riscv(get_u16(data + 12)) ? CODEC_RV32 : CODEC_XTENSA;
+    uint32_t off = BATON_IMAGE_HEADER_BYTES;
+    for (unsigned i = 0; i < data[1] && i < CODEC_SEGMENTS; i++) {
+        if (len - off < 8 || get_u32(data + off + 4) > len - off - 8) {
+            break;
+        }
+        add_segment(self, off + 8, data + off);
+        off += 8 + get_u32(data + off + 4);
+    }
+}
+
+static bool is_ram(uint32_t addr) {
+    return (addr >= 0x3FC00000 && addr < 0x40000000)
+           || (addr >= 0x3FFA0000 && addr < 0x40000000)
+           || (addr >= 0x40800000 && addr < 0x40900000);
+}
+
+static uint32_t *count_pages(const struct codec_image *self) {
+    uint32_t *pages = calloc(PAGES, sizeof(*pages));
+    for (uint32_t i = 0; pages != NULL && i < self->layout.count; i++) {
+        const struct codec_segment *s = &self->layout.segments[i];
+        if (s->is_code && self->machine == CODEC_RV32) {
+            continue;
+        }
+        for (uint32_t at = (0 - s->addr) & 3; at + 4 <= s->len; at += 4) {
+            pages[get_u32(self->data + s->off + at) >> PAGE_LOG2]++;
+        }
+    }
+    return pages;
+}
+
+unsigned codec_image_find_areas(const struct codec_image *self,
+        struct baton_codec_area areas[BATON_CODEC_AREAS_MAX]) {
+    unsigned count = 0;
+    uint32_t ram = UINT32_MAX;
+    memset(areas, 0, BATON_CODEC_AREAS_MAX * sizeof(areas[0]));
+    uint32_t *pages = count_pages(self);
+    for (uint32_t i = 0; i < self->layout.count; i++) {
+        const struct codec_segment *s = &self->layout.segments[i];
+        if (is_ram(s->addr) && s->addr < ram) {
+            ram = s->addr;
+        }
+        // Constants that are linked and not loaded follow those that are.
+        uint32_t page = (s->addr + s->len) >> PAGE_LOG2;
+        uint32_t end = page;
+        while (pages != NULL && !s->is_code && s->len > 65536 && end < page + 8
+                && pages[end] > 32) {
+            end++;
+        }
+        if (end > page && count < BATON_CODEC_AREAS_MAX - 1) {
+            areas[count++] = (struct baton_codec_area){
+                    page << PAGE_LOG2, (end - page) << PAGE_LOG2};
+        }
+    }
+    free(pages);
+    if (ram != UINT32_MAX) {
+        areas[count++] = (struct baton_codec_area){ram & ~0xFFFFu, 0x60000};
+    }
+    return count;
+}
+
+struct codec_view codec_image_view(const struct codec_image *self, uint32_t off,
+        const struct codec_segment *segment,
+        struct codec_registers *registers) {
+    return (struct codec_view){.at = self->data + off,
+            .len = segment->off + segment->len - off,
+            .addr = segment->addr + (off - segment->off),
+            .machine = segment->is_code ? self->machine : CODEC_DATA,
+            .layout = &self->layout,
+            .areas = self->areas,
+            .registers = registers};
+}

@@ -1,0 +1,312 @@
+// Payload encoder: header and settings; and the way back.
+// SPDX-License-Identifier: MIT
+#include "codec_encode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/bytes.h"
+#include "baton-posix/crypto.h"
+#include "baton/error.h"
+
+static int hash(const uint8_t *data, size_t len, uint8_t *digest) {
+    const struct baton_crypto *crypto = baton_crypto_psa();
+    struct baton_hash_state state;
+    int err = crypto->hash_start(crypto->context, &state, BATON_HASH_SHA256);
+    err = err ? err : crypto->hash_update(crypto->context, &state, data, len);
+    return err ? err : crypto->hash_finish(crypto->context, &state, digest);
+}
+
+// ---- Header
+
+static size_t put_number(uint8_t *at, uint32_t value) {
+    size_t len = 0;
+    for (; value >= 0x80; value >>= 7) {
+        at[len++] = (uint8_t)(value | 0x80);
+    }
+    at[len++] = (uint8_t)value;
+    return len;
+}
+
+static size_t put_machine(
+        uint8_t *at, const struct baton_codec_info *info, unsigned areas) {
+    size_t len = 0;
+    if (info->encoding == BATON_CODEC_DELTA) {
+        put_u16(at, info->old_code);
+        len += 2;
+    }
+    put_u16(at + len, info->new_code);
+    len += 2;
+    for (unsigned i = 0; i < areas; i++) {
+        put_u16(at + len, (uint16_t)(info->areas[i].addr >> 16));
+        at[len + 2] = (uint8_t)(info->areas[i].len >> 16);
+        len += 3;
+    }
+    return len;
+}
+
+static size_t put_header(uint8_t *at, const struct baton_codec_info *info,
+        const uint32_t *lens) {
+    unsigned areas = 0;
+    while (areas < BATON_CODEC_AREAS_MAX && info->areas[areas].len != 0) {
+        areas++;
+    }
+    memcpy(at, "BatP", 4);
+    at[4] = CODEC_VERSION;
+    at[5] = (uint8_t)(info->encoding | info->profile << 4);
+    at[6] = info->features;
+    at[7] = (uint8_t)(info->machine | areas << 4);
+    at[8] = (uint8_t)(info->literal_log2[0] | info->literal_log2[1] << 4);
+    at[9] = info->literal_log2[2];
+    put_u16(at + 10, info->map_entries);
+    size_t len = 12;
+    len += put_number(at + len, info->new_bytes);
+    memcpy(at + len, info->new_sha256, BATON_SHA256_BYTES);
+    len += BATON_SHA256_BYTES;
+    if (info->encoding == BATON_CODEC_DELTA) {
+        len += put_number(at + len, info->old_bytes);
+        memcpy(at + len, info->old_sha256, BATON_SHA256_BYTES);
+        len += BATON_SHA256_BYTES;
+    }
+    if (info->machine != CODEC_DATA) {
+        len += put_machine(at + len, info, areas);
+    }
+    for (uint32_t i = 0; lens != NULL && i < info->segment_count; i++) {
+        len += put_number(at + len, lens[i]);
+    }
+    return len;
+}
+
+// Are the image's last 32 bytes the SHA-256 of what is before them?
+static bool ends_with_digest(const struct codec_pack *self) {
+    uint8_t digest[BATON_SHA256_BYTES];
+    uint32_t body = self->new_len - BATON_SHA256_BYTES;
+    return self->new_len > BATON_SHA256_BYTES
+           && (self->new_len - 1) / BATON_CODEC_SEGMENT_BYTES
+                      == (body - 1) / BATON_CODEC_SEGMENT_BYTES
+           && hash(self->new, body, digest) == 0
+           && memcmp(digest, self->new + body, sizeof(digest)) == 0;
+}
+
+static int fill_info(struct codec_pack *self,
+        const struct codec_image *old_image,
+        const struct codec_image *new_image,
+        const struct codec_settings *settings) {
+    struct baton_codec_info *info = &self->info;
+    memset(info, 0, sizeof(*info));
+    info->encoding = self->encoding;
+    info->profile = self->profile;
+    info->new_bytes = self->new_len;
+    info->segment_count = (self->new_len - 1) / BATON_CODEC_SEGMENT_BYTES + 1;
+    memcpy(info->literal_log2, settings->literal_log2, 3);
+    info->map_entries = settings->map_entries;
+    if (self->encoding != BATON_CODEC_RAW) {
+        info->machine = new_image->machine;
+        info->new_code = new_image->code;
+        info->features = ends_with_digest(self) ? CODEC_FEATURE_DIGEST : 0;
+        memcpy(info->areas, new_image->areas, sizeof(info->areas));
+    }
+    int err = hash(self->new, self->new_len, info->new_sha256);
+    if (err == 0 && self->encoding == BATON_CODEC_DELTA) {
+        info->old_bytes = self->old_len;
+        info->old_code = old_image->code;
+        err = hash(self->old, self->old_len, info->old_sha256);
+    }
+    return err;
+}
+
+// ---- Encode
+
+// Names the segments that the report tells of.
+static void describe(
+        struct codec_report *report, const struct codec_image *image) {
+    *report = (struct codec_report){.segment_count = image->layout.count};
+    for (uint32_t i = 0; i < image->layout.count; i++) {
+        report->addr[i] = image->layout.segments[i].addr;
+        report->bytes[i] = image->layout.segments[i].len;
+        report->is_code[i] = image->layout.segments[i].is_code;
+    }
+}
+
+static int encode_with(struct codec_pack *self, const struct codec_align *align,
+        const struct codec_settings *settings) {
+    uint8_t header[BATON_CODEC_HEADER_MAX];
+    uint32_t lens[BATON_CODEC_SEGMENTS_MAX] = {0};
+    uint8_t *body = NULL;
+    struct baton_codec_info info;
+    int err = fill_info(self, &align->old_image, &align->new_image, settings);
+    size_t header_len = put_header(header, &self->info, lens);
+    memset(header + header_len, 0, sizeof(header) - header_len);
+    err = err ? err : baton_codec_header_read(header, sizeof(header), &info);
+    describe(&self->report, &align->new_image);
+    err = err ? err : codec_encode(align, &info, &body, lens, &self->report);
+    if (err) {
+        return err;
+    }
+    header_len = put_header(header, &self->info, lens);
+    size_t body_len = 0;
+    for (uint32_t i = 0; i < info.segment_count; i++) {
+        body_len += lens[i];
+    }
+    free(self->payload);
+    self->payload_len = header_len + body_len;
+    self->payload = malloc(self->payload_len + 1);
+    if (self->payload == NULL) {
+        free(body);
+        return BATON_ERR_NOMEM;
+    }
+    memcpy(self->payload, header, header_len);
+    memcpy(self->payload + header_len, body, body_len);
+    free(body);
+    return baton_codec_header_read(
+            self->payload, self->payload_len, &self->info);
+}
+
+static int store(struct codec_pack *self) {
+    static const struct codec_settings unused = {{4, 4, 4}, 8};
+    uint8_t header[BATON_CODEC_HEADER_MAX];
+    int err = fill_info(self, NULL, NULL, &unused);
+    size_t header_len = put_header(header, &self->info, NULL);
+    self->payload_len = header_len + self->new_len;
+    self->payload = malloc(self->payload_len);
+    if (err != 0 || self->payload == NULL) {
+        return err != 0 ? err : BATON_ERR_NOMEM;
+    }
+    memcpy(self->payload, header, header_len);
+    memcpy(self->payload + header_len, self->new, self->new_len);
+    return baton_codec_header_read(
+            self->payload, self->payload_len, &self->info);
+}
+
+static int verify(const struct codec_pack *self) {
+    uint8_t *image = NULL;
+    size_t len = 0;
+    int err = codec_unpack(self->payload, self->payload_len, self->old,
+            self->old_len, &image, &len);
+    if (err == 0
+            && (len != self->new_len || memcmp(image, self->new, len) != 0)) {
+        err = BATON_ERR_CODEC_DIGEST;
+    }
+    free(image);
+    return err;
+}
+
+// What fits the profiles, with and without a base.
+static const struct codec_settings settings_of[2][2] = {
+        {{{10, 9, 9}, 448}, {{11, 10, 10}, 8}},
+        {{{11, 11, 10}, 1536}, {{12, 12, 11}, 8}},
+};
+
+int codec_pack(struct codec_pack *self) {
+    struct codec_align align = {0};
+    struct codec_image old_image = {0};
+    struct codec_image new_image;
+    struct baton_codec_area areas[BATON_CODEC_AREAS_MAX];
+    if (self->new_len == 0) {
+        return BATON_ERR_IS_EMPTY;
+    }
+    if (self->new_len > 0x1000000 || self->old_len > 0x1000000) {
+        return BATON_ERR_IMAGE_TOO_LARGE;
+    }
+    if (self->encoding == BATON_CODEC_RAW) {
+        int err = store(self);
+        return err ? err : verify(self);
+    }
+    bool has_base = self->encoding == BATON_CODEC_DELTA;
+    codec_image_open(&new_image, self->new, self->new_len);
+    if (has_base) {
+        codec_image_open(&old_image, self->old, self->old_len);
+        if (old_image.machine != new_image.machine) {
+            old_image.machine = new_image.machine = CODEC_DATA;
+            old_image.layout.count = new_image.layout.count = 0;
+        }
+    }
+    codec_image_find_areas(has_base ? &old_image : &new_image, areas);
+    old_image.areas = areas;
+    new_image.areas = areas;
+    int err = codec_align(&align, &old_image, &new_image) ? encode_with(
+                      self, &align, &settings_of[self->profile][!has_base])
+                                                          : BATON_ERR_NOMEM;
+    free(align.source);
+    return err ? err : verify(self);
+}
+
+// ---- Decode
+
+struct unpacking {
+    const uint8_t *old;
+    uint8_t *out;
+    uint32_t len;
+};
+
+static int read_old(void *context, uint32_t off, void *buf, size_t len) {
+    const struct unpacking *self = context;
+    memcpy(buf, self->old + off, len);
+    return 0;
+}
+
+static int read_new(void *context, uint32_t off, void *buf, size_t len) {
+    const struct unpacking *self = context;
+    memcpy(buf, self->out + off, len);
+    return 0;
+}
+
+static int write_new(void *context, const void *data, size_t len) {
+    struct unpacking *self = context;
+    memcpy(self->out + self->len, data, len);
+    self->len += (uint32_t)len;
+    return 0;
+}
+
+static int decode(const struct baton_codec_info *info,
+        struct unpacking *unpacking, const uint8_t *payload, size_t len) {
+    struct baton_codec codec;
+    struct baton_codec_config config = {.context = unpacking,
+            .read_old = read_old,
+            .read_new = read_new,
+            .write = write_new,
+            .crypto = baton_crypto_psa(),
+            .state = malloc(info->state_bytes),
+            .state_len = info->state_bytes};
+    size_t used;
+    int err = config.state == NULL ? BATON_ERR_NOMEM
+                                   : baton_codec_begin(&codec, &config, info);
+    err = err ? err : baton_codec_push(&codec, payload, len, &used);
+    err = err ? err : baton_codec_end(&codec);
+    free(config.state);
+    return err;
+}
+
+int codec_unpack(const uint8_t *payload, size_t payload_len, const uint8_t *old,
+        size_t old_len, uint8_t **out, size_t *out_len) {
+    struct baton_codec_info info;
+    uint8_t digest[BATON_SHA256_BYTES];
+    *out = NULL;
+    int err = baton_codec_header_read(payload, payload_len, &info);
+    if (err) {
+        return err;
+    }
+    if (info.old_bytes != 0
+            && (old == NULL || old_len < info.old_bytes
+                    || hash(old, info.old_bytes, digest) != 0
+                    || memcmp(digest, info.old_sha256, sizeof(digest)) != 0)) {
+        return BATON_ERR_CODEC_BASE;
+    }
+    struct unpacking unpacking = {
+            .old = old, .out = malloc((size_t)info.new_bytes + 1)};
+    err = unpacking.out == NULL
+                  ? BATON_ERR_NOMEM
+                  : decode(&info, &unpacking, payload, payload_len);
+    if (err == 0
+            && (hash(unpacking.out, info.new_bytes, digest) != 0
+                    || memcmp(digest, info.new_sha256, sizeof(digest)) != 0)) {
+        err = BATON_ERR_CODEC_DIGEST;
+    }
+    if (err) {
+        free(unpacking.out);
+        return err;
+    }
+    *out = unpacking.out;
+    *out_len = info.new_bytes;
+    return 0;
+}
