@@ -6,6 +6,14 @@
 
 #include "baton/error.h"
 
+bool baton_http_request_is_same(
+        const struct baton_request *self, const struct baton_request *other) {
+    return self->url == other->url && self->from == other->from
+           && self->to == other->to && self->etag == other->etag
+           && self->known_etag == other->known_etag
+           && self->may_downgrade == other->may_downgrade;
+}
+
 static int judge_failure(unsigned status) {
     switch (status) {
     case 401:

@@ -149,13 +149,14 @@ static void remove_dots(char *path) {
     memmove(path + out, path + end, strlen(path + end) + 1);
 }
 
-int baton_http_url_resolve(
-        const char *base, char *buf, size_t buf_len, size_t at) {
+int baton_http_url_resolve(const char *base, char *buf, size_t buf_len,
+        size_t at, bool may_downgrade) {
     struct baton_http_url url;
     int err = baton_http_url_parse(&url, base);
     if (err) {
         return err;
     }
+    bool was_https = url.is_https;
     char *to = buf + at;
     to[find(to, strlen(to), '#')] = 0;
     size_t kept = has_scheme(to) ? 0 : measure_kept(&url, base, to);
@@ -178,5 +179,6 @@ int baton_http_url_resolve(
     if (*url.path == '/') {
         remove_dots(buf + (url.path - buf));
     }
-    return 0;
+    bool is_downgrade = was_https && !url.is_https && !may_downgrade;
+    return is_downgrade ? BATON_ERR_HTTP_DOWNGRADE : 0;
 }

@@ -360,22 +360,15 @@ static int drive(struct baton_transport_curl *self, uint32_t wait_ms) {
 }
 
 static int follow(struct baton_transport_curl *self) {
-    struct baton_http_url from;
-    struct baton_http_url to;
     uint8_t limit = self->options.limits.redirects;
-    if (self->redirects >= (limit == 255 ? 0u : limit)) {
+    if (limit == 255 || self->redirects >= limit) {
         return BATON_ERR_HTTP_REDIRECTS;
     }
     self->redirects++;
-    int err = baton_http_url_resolve(
-            self->url, self->location, sizeof(self->location), 0);
+    int err = baton_http_url_resolve(self->url, self->location,
+            sizeof(self->location), 0, self->request.may_downgrade);
     if (err) {
         return err;
-    }
-    (void)baton_http_url_parse(&from, self->url);
-    (void)baton_http_url_parse(&to, self->location);
-    if (from.is_https && !to.is_https && !self->request.may_downgrade) {
-        return BATON_ERR_HTTP_DOWNGRADE;
     }
     memcpy(self->url, self->location, sizeof(self->url));
     stop(self);
@@ -383,13 +376,6 @@ static int follow(struct baton_transport_curl *self) {
 }
 
 // ---- The transport ---------------------------------------------------------
-
-static bool is_same_request(
-        const struct baton_request *a, const struct baton_request *b) {
-    return a->url == b->url && a->from == b->from && a->to == b->to
-           && a->etag == b->etag && a->known_etag == b->known_etag
-           && a->may_downgrade == b->may_downgrade;
-}
 
 static int start_open(struct baton_transport_curl *self,
         const struct baton_request *request) {
@@ -432,7 +418,8 @@ static int open_url(void *context, const struct baton_request *request,
         struct baton_response *response) {
     struct baton_transport_curl *self = context;
     int err = 0;
-    if (self->state != OPENING || !is_same_request(request, &self->request)) {
+    if (self->state != OPENING
+            || !baton_http_request_is_same(&self->request, request)) {
         err = start_open(self, request);
     }
     uint32_t start_ms = now_ms();
