@@ -11,12 +11,15 @@
 //   pin=HEX  authorization  agent  clock=none|floor|set
 //   chunk=N               how much is asked of each read
 //   stop=N                close after so many bytes
+//   buf=N  url_bytes=N  most=N  the HTTP client's memory, and how many bytes
+//                         its stream moves at a time
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "../lib/socket_stream.h"
 #include "baton-posix/crypto.h"
 #include "baton-posix/transport.h"
 #include "baton/error.h"
@@ -136,6 +139,40 @@ static int make_curl(const struct baton_transport **transport) {
     return err;
 }
 
+// ---- The HTTP client -------------------------------------------------------
+
+static struct baton_http http;
+static struct socket_stream stream;
+static bool is_http;
+
+static int make_http(const struct baton_transport **transport) {
+    static char url[4096];
+    static uint8_t buf[4096];
+    struct baton_http_config config = {.stream = &stream.stream,
+            .clock = &wall,
+            .authorization = keep(1, "authorization"),
+            .user_agent = keep(2, "agent"),
+            .needs_clock = true,
+            .url = url,
+            .url_bytes = get("url_bytes") != NULL ? get_number("url_bytes")
+                                                  : sizeof(url),
+            .buf = buf,
+            .buf_bytes = get("buf") != NULL ? get_number("buf") : 512};
+    get_limits(&config.limits);
+    if (is_http) {
+        baton_http_end(&http);
+    }
+    is_http = true;
+    socket_stream_begin(&stream, get_number("most"));
+    *transport = &http.transport;
+    return baton_http_begin(&http, &config);
+}
+
+static int make(const struct baton_transport **transport) {
+    return is("transport", "http") ? make_http(transport)
+                                   : make_curl(transport);
+}
+
 // ---- One request -----------------------------------------------------------
 
 struct outcome {
@@ -226,11 +263,13 @@ static void print_outcome(int err, const struct outcome *outcome) {
     print_text("etag", response->etag);
     printf("\"unchanged\": %s, \"from\": %u, \"body_bytes\": %u, "
            "\"total_bytes\": %u, \"retry_after_s\": %u, \"bytes\": %u, "
-           "\"longest_ms\": %u, \"again\": %u, \"sha256\": \"",
+           "\"longest_ms\": %u, \"again\": %u, \"connects\": %u, "
+           "\"sha256\": \"",
             response->unchanged ? "true" : "false", (unsigned)response->from,
             (unsigned)response->body_bytes, (unsigned)response->total_bytes,
             (unsigned)response->retry_after_s, (unsigned)outcome->bytes,
-            (unsigned)outcome->longest_ms, (unsigned)outcome->again);
+            (unsigned)outcome->longest_ms, (unsigned)outcome->again,
+            (unsigned)stream.connects);
     for (size_t i = 0; i < sizeof(outcome->digest); i++) {
         printf("%02x", outcome->digest[i]);
     }
@@ -250,7 +289,7 @@ int main(void) {
         }
         int err = 0;
         if (transport == NULL || !get_number("keep")) {
-            err = make_curl(&transport);
+            err = make(&transport);
         }
         if (err == 0) {
             err = fetch(transport, &outcome);
@@ -258,5 +297,8 @@ int main(void) {
         print_outcome(err, &outcome);
     }
     baton_transport_curl_free(curl);
+    if (is_http) {
+        baton_http_end(&http);
+    }
     return 0;
 }
