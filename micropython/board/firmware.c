@@ -156,7 +156,6 @@ bool baton_firmware_begin(void) {
         return false;
     }
     add_file_system();
-    baton_board.state->wdt_timeout_ms = 0;
     return true;
 }
 
