@@ -15,5 +15,6 @@ int cmd_flash_boot(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
 int cmd_pack(int argc, char **argv);
 int cmd_unpack(int argc, char **argv);
+int cmd_push(int argc, char **argv);
 
 #endif

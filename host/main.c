@@ -29,6 +29,8 @@ static const struct cli_command commands[] = {
         {"pack", NULL, cmd_pack,
                 "pack an image for the way to a device, or as a delta"},
         {"unpack", NULL, cmd_unpack, "decode a payload, as a device does"},
+        {"push", NULL, cmd_push,
+                "update a device over its serial MicroPython prompt"},
         {NULL, NULL, NULL, NULL},
 };
 
