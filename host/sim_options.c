@@ -71,7 +71,10 @@ static void print_help(void) {
            "weak\n"
            "  --torn-bytes N      how much of it happens; default: by the "
            "seed\n"
+           "  --brownout          the supply falls instead: the chip knows\n"
            "  --seed N            of torn lengths, rubbish and weak bits\n"
+           "  While the firmware runs, the signal USR1 to this program cuts\n"
+           "  the power, and USR2 is a brownout.\n"
            "\n"
            "Output:\n"
            "  --quiet             only what the firmware prints; the summary\n"
@@ -114,6 +117,7 @@ enum {
     OPTION_CUT_AT,
     OPTION_CUT_MODE,
     OPTION_TORN_BYTES,
+    OPTION_BROWNOUT,
     OPTION_SEED,
     OPTION_QUIET,
     OPTION_VERBOSE,
@@ -143,6 +147,7 @@ static const struct option long_options[] = {
         {"cut-at", required_argument, NULL, OPTION_CUT_AT},
         {"cut-mode", required_argument, NULL, OPTION_CUT_MODE},
         {"torn-bytes", required_argument, NULL, OPTION_TORN_BYTES},
+        {"brownout", no_argument, NULL, OPTION_BROWNOUT},
         {"seed", required_argument, NULL, OPTION_SEED},
         {"quiet", no_argument, NULL, OPTION_QUIET},
         {"verbose", no_argument, NULL, OPTION_VERBOSE},
@@ -320,6 +325,9 @@ static bool parse_option(struct sim_options *o, int option, const char *value) {
         return cli_parse_u32("--torn-bytes", value, &o->torn_bytes);
     case OPTION_SEED:
         return cli_parse_u32("--seed", value, &o->seed);
+    case OPTION_BROWNOUT:
+        o->is_brownout = true;
+        return true;
     case OPTION_NO_REPL:
         o->no_repl = true;
         return true;
