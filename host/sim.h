@@ -64,6 +64,7 @@ struct sim_options {
     bool anti_rollback;
     const char *idf_release; // enum baton_idf_release in decimal, or NULL
     bool verifies_on_wake;
+    bool is_encrypted;
     bool no_repl;
     bool as_json;
     bool is_quiet;

@@ -51,6 +51,11 @@ static void exec_interpreter(const struct sim *self, pid_t parent, int fd) {
     } else {
         unsetenv(BATON_BOARD_RELEASE_ENV);
     }
+    if (self->options.is_encrypted) {
+        setenv(BATON_BOARD_ENCRYPTED_ENV, "1", 1);
+    } else {
+        unsetenv(BATON_BOARD_ENCRYPTED_ENV);
+    }
     if (self->has_repl) {
         setenv("BATON_REPL", "1", 1);
     } else {

@@ -18,6 +18,10 @@
 // decimal; not set: MicroPython's.
 #define BATON_BOARD_RELEASE_ENV "BATON_IDF_RELEASE"
 
+// Set to 1: flash encryption is on. Partitions that it covers take whole blocks
+// of 16 bytes, and none twice; the bytes themselves are kept plain.
+#define BATON_BOARD_ENCRYPTED_ENV "BATON_ENCRYPTED"
+
 // MicroPython's numbers for machine.reset_cause().
 enum baton_reset_cause {
     BATON_RESET_POWER_ON = 1,

@@ -139,6 +139,7 @@ static int attach(void) {
             .burn_secure_version = burn_secure_version,
             .release = release != NULL ? (enum baton_idf_release)atoi(release)
                                        : BATON_IDF_V5_5,
+            .flash_encryption = getenv(BATON_BOARD_ENCRYPTED_ENV) != NULL,
             .restart = restart,
             .fatal = panic,
             .reset_reason = (int)reset_reason(state->reset_cause),
