@@ -25,5 +25,6 @@ int cmd_sim(int argc, char **argv);
 int cmd_pack(int argc, char **argv);
 int cmd_unpack(int argc, char **argv);
 int cmd_push(int argc, char **argv);
+int cmd_install(int argc, char **argv);
 
 #endif

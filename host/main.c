@@ -45,6 +45,8 @@ static const struct cli_command commands[] = {
         {"pack", NULL, cmd_pack,
                 "pack an image for the way to a device, or as a delta"},
         {"unpack", NULL, cmd_unpack, "decode a payload, as a device does"},
+        {"install", NULL, cmd_install,
+                "put Baton on a device with stock MicroPython"},
         {"push", NULL, cmd_push,
                 "update a device over its serial MicroPython prompt"},
         {NULL, NULL, NULL, NULL},

@@ -283,7 +283,8 @@ static int read_end(struct repl *self) {
         }
     }
     self->error[len] = '\0';
-    return len != 0 ? BATON_ERR_DEVICE : 0;
+    int err = skip_to(self, ">", ANSWER_MS); // the prompt
+    return len != 0 ? BATON_ERR_DEVICE : err;
 }
 
 int repl_answer(struct repl *self, int timeout_ms) {

@@ -23,6 +23,9 @@ class Wire:
 
     def __init__(self, command, **options):
         self.far, far_side = pty.openpty()
+        settings = termios.tcgetattr(far_side)
+        settings[1] &= ~termios.OPOST  # a serial line adds nothing to line ends
+        termios.tcsetattr(far_side, termios.TCSANOW, settings)
         self.near, self._near_side = pty.openpty()
         tty.setraw(self._near_side)
         self.device = os.ttyname(self._near_side)
