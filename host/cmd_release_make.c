@@ -33,6 +33,12 @@ struct make {
     uint16_t mpy;
     uint16_t permille;
     uint8_t boot;
+    uint8_t profile;
+    bool is_raw_only;
+    bool is_from_channel;
+    const char *base_paths[RELEASE_BASES_MAX];
+    size_t base_count;
+    char *channel_base; // the image that the channel has now
     uint32_t sequence;
     uint64_t issued;
     uint64_t expires;
@@ -72,6 +78,13 @@ static void print_help(void) {
            "none (default:\n                    by its MicroPython "
            "version)\n"
            "  --notes TEXT      for people\n"
+           "  --from IMAGE      add a delta for devices that run this one (up "
+           "to 5 times)\n"
+           "  --from-channel    and for those that run what the channel has "
+           "now\n"
+           "  --profile S|M     memory for packed payloads and deltas: 16 KiB "
+           "(default),\n                    32 KiB\n"
+           "  --raw-only        do not pack\n"
            "  --json            report as JSON\n\n"
            "Example:\n"
            "  " COMMAND " lamp.app-bin --dir www --key release.pem \\\n"
@@ -95,10 +108,49 @@ static const struct option options[] = {
         {"boot", required_argument, NULL, 'B'},
         {"mpy", required_argument, NULL, 'm'},
         {"notes", required_argument, NULL, 'n'},
+        {"from", required_argument, NULL, 'f'},
+        {"from-channel", no_argument, NULL, 'F'},
+        {"profile", required_argument, NULL, 'P'},
+        {"raw-only", no_argument, NULL, 'R'},
         {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
 };
+
+static bool take_base(struct make *self, const char *path) {
+    if (self->base_count == RELEASE_BASES_MAX) {
+        cli_usage(COMMAND, "--from: a manifest has room for %u deltas",
+                RELEASE_BASES_MAX);
+        return false;
+    }
+    self->base_paths[self->base_count] = path;
+    self->base_count++;
+    return true;
+}
+
+static bool take_payload_option(struct make *self, int option) {
+    switch (option) {
+    case 'f':
+        return take_base(self, optarg);
+    case 'F':
+        self->is_from_channel = true;
+        return true;
+    case 'P':
+        self->profile = strcmp(optarg, "M") == 0 ? BATON_CODEC_PROFILE_M
+                                                 : BATON_CODEC_PROFILE_S;
+        if (strcmp(optarg, "S") != 0 && strcmp(optarg, "M") != 0) {
+            cli_usage(COMMAND, "--profile: '%s' is neither S nor M", optarg);
+            return false;
+        }
+        return true;
+    case 'R':
+        self->is_raw_only = true;
+        return true;
+    default:
+        cli_usage(COMMAND, "wrong option");
+        return false;
+    }
+}
 
 static bool take_text(struct make *self, int option) {
     switch (option) {
@@ -127,8 +179,7 @@ static bool take_text(struct make *self, int option) {
         self->salt = optarg;
         return true;
     default:
-        cli_usage(COMMAND, "wrong option");
-        return false;
+        return take_payload_option(self, option);
     }
 }
 
@@ -229,22 +280,12 @@ static bool find_version(struct make *self) {
     return self->mpy != 0;
 }
 
-// One more than what the channel has; 1 for a channel that is not there yet.
-static bool find_sequence(struct make *self) {
-    struct stat st;
+// One more than what the channel has.
+static bool find_sequence(struct make *self, const cJSON *now) {
+    double last = release_number(now, "sequence");
     if (strcmp(self->sequence_text, "auto") != 0) {
         return true;
     }
-    self->sequence = 1;
-    if (stat(self->channel_path, &st) != 0) {
-        return true;
-    }
-    struct release_document now;
-    if (!release_document_read(COMMAND, self->channel_path, &now)) {
-        return false;
-    }
-    double last = release_number(now.payload, "sequence");
-    release_document_free(&now);
     if (last < 1 || last >= UINT32_MAX) {
         cli_usage(COMMAND,
                 "%s: there is no number after its sequence number; a key set "
@@ -256,24 +297,41 @@ static bool find_sequence(struct make *self) {
     return true;
 }
 
-// ---- The manifest ---------------------------------------------------------
-
-static void add_digest(cJSON *object, const uint8_t *digest) {
-    char text[BATON_BASE64_CHARS(BATON_SHA256_BYTES) + 1];
-    baton_base64_encode(digest, BATON_SHA256_BYTES, text);
-    cJSON_AddStringToObject(object, "sha256", text);
-}
-
-static void add_file(
-        cJSON *object, const void *data, size_t len, const char *path) {
-    uint8_t digest[BATON_SHA256_BYTES];
-    release_sha256(data, len, digest);
-    cJSON_AddNumberToObject(object, "bytes", (double)len);
-    add_digest(object, digest);
-    if (path != NULL) {
-        cJSON_AddStringToObject(object, "path", path);
+// The raw payload of what the channel has.
+static bool find_channel_base(struct make *self, const cJSON *now) {
+    const cJSON *item;
+    cJSON_ArrayForEach(
+            item, cJSON_GetObjectItemCaseSensitive(now, "payloads")) {
+        if (strcmp(release_text(item, "encoding"), "raw") == 0) {
+            self->channel_base =
+                    release_join(self->dir, release_text(item, "path"));
+            return self->channel_base != NULL
+                   && take_base(self, self->channel_base);
+        }
     }
+    return true;
 }
+
+// A channel that is not there yet begins at 1.
+static bool read_channel(struct make *self) {
+    struct stat st;
+    struct release_document now;
+    if (stat(self->channel_path, &st) != 0) {
+        bool is_auto = strcmp(self->sequence_text, "auto") == 0;
+        self->sequence = is_auto ? 1 : self->sequence;
+        return true;
+    }
+    if (!release_document_read(COMMAND, self->channel_path, &now)) {
+        return false;
+    }
+    bool ok =
+            find_sequence(self, now.payload)
+            && (!self->is_from_channel || find_channel_base(self, now.payload));
+    release_document_free(&now);
+    return ok;
+}
+
+// ---- The manifest ---------------------------------------------------------
 
 static bool add_list(struct make *self) {
     char path[RELEASE_PATH_BYTES];
@@ -285,25 +343,27 @@ static bool add_list(struct make *self) {
     }
     bool ok = release_put(COMMAND, self->dir, "lists", "", list, len, path);
     if (ok) {
-        add_file(cJSON_AddObjectToObject(self->payload, "list"), list, len,
-                path);
+        release_add_file(cJSON_AddObjectToObject(self->payload, "list"), list,
+                len, path);
     }
     free(list);
     return ok;
 }
 
 static bool add_payloads(struct make *self) {
-    char path[RELEASE_PATH_BYTES];
-    cJSON *list = cJSON_AddArrayToObject(self->payload, "payloads");
-    if (!release_put(COMMAND, self->dir, "payloads", ".raw", self->image,
-                self->image_len, path)) {
-        return false;
-    }
-    cJSON *raw = cJSON_CreateObject();
-    cJSON_AddStringToObject(raw, "encoding", "raw");
-    add_file(raw, self->image, self->image_len, path);
-    cJSON_AddItemToArray(list, raw);
-    return true;
+    const struct release_image image = {
+            .command = COMMAND,
+            .dir = self->dir,
+            .data = self->image,
+            .len = self->image_len,
+            .profile = self->profile,
+            .is_raw_only = self->is_raw_only,
+            .base_count = self->base_count,
+    };
+    struct release_image filled = image;
+    memcpy(filled.base_paths, self->base_paths, sizeof(filled.base_paths));
+    return release_add_payloads(
+            &filled, cJSON_AddArrayToObject(self->payload, "payloads"));
 }
 
 static void add_rollout(struct make *self) {
@@ -331,8 +391,8 @@ static bool build(struct make *self) {
     cJSON_AddNumberToObject(m, "sequence", self->sequence);
     cJSON_AddNumberToObject(m, "issued", (double)self->issued);
     cJSON_AddNumberToObject(m, "expires", (double)self->expires);
-    add_file(cJSON_AddObjectToObject(m, "image"), self->image, self->image_len,
-            NULL);
+    release_add_file(cJSON_AddObjectToObject(m, "image"), self->image,
+            self->image_len, NULL);
     if (!add_list(self) || !add_payloads(self)) {
         return false;
     }
@@ -370,7 +430,7 @@ static int run(struct make *self) {
     if (!find_version(self)) {
         return CLI_USAGE;
     }
-    if (!find_sequence(self)
+    if (!read_channel(self)
             || !key_read(COMMAND, self->key_path, true, &self->key)
             || !build(self)) {
         return CLI_REFUSED;
@@ -398,6 +458,7 @@ int cmd_release_make(int argc, char **argv) {
     key_forget(&self.key);
     cJSON_Delete(self.payload);
     free(self.channel_path);
+    free(self.channel_base);
     free(self.firmware);
     free(self.image);
     return code;

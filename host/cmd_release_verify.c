@@ -46,7 +46,8 @@ static void print_help(void) {
     printf("Usage: " COMMAND " (--root KEY | --key KEY) [OPTIONS] FILE\n\n"
            "Judges a channel's file (www/stable.jws) as a device would that "
            "trusts this key,\nthen checks that every file it names is beside "
-           "it, whole and unaltered.\n\n"
+           "it, whole and unaltered, and that\npacked payloads (and deltas "
+           "whose base is in the tree) decode to the image.\n\n"
            "  --root KEY          the root key; keys.jws is taken from beside "
            "FILE\n"
            "  --keys FILE         or from here\n"
@@ -332,6 +333,21 @@ static bool check_image(
                    "is not the sector list of this image");
 }
 
+static bool check_payload(const struct verify *self,
+        const struct baton_manifest_payload *payload, const uint8_t *data,
+        const uint8_t *list) {
+    if (payload->encoding == BATON_CODEC_RAW) {
+        return check_image(self, data, list);
+    }
+    int err = payload->encoding <= BATON_CODEC_DELTA ? release_decode(
+                      self->dir, &self->manifest, payload, data)
+                                                     : 0; // of a later release
+    if (err != 0) {
+        cli_refuse(COMMAND, payload->path, err);
+    }
+    return err == 0;
+}
+
 static bool check_files(const struct verify *self) {
     const struct baton_manifest *m = &self->manifest;
     uint8_t *list =
@@ -342,9 +358,7 @@ static bool check_files(const struct verify *self) {
         uint8_t *data =
                 read_file(self, payload->path, payload->bytes, payload->sha256);
         ok = data != NULL && ok;
-        if (ok && payload->encoding == BATON_CODEC_RAW) {
-            ok = check_image(self, data, list);
-        }
+        ok = ok && check_payload(self, payload, data, list);
         free(data);
     }
     free(list);

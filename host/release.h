@@ -74,6 +74,44 @@ bool release_sha256(
 // An image's sector list; the caller frees.
 uint8_t *release_make_list(const uint8_t *image, size_t len, size_t *list_len);
 
+// Writes "payloads/", the digest in hex, and the suffix.
+void release_payload_path(const char *folder,
+        const uint8_t digest[BATON_SHA256_BYTES], const char *suffix,
+        char path[RELEASE_PATH_BYTES]);
+
+// ---- Payloads (release_payloads.c) ----------------------------------------
+
+// Deltas that fit a manifest of 4096 bytes beside everything else.
+#define RELEASE_BASES_MAX 5u
+
+// An image to be published.
+struct release_image {
+    const char *command;
+    const char *dir;
+    const uint8_t *data;
+    size_t len;
+    uint8_t profile;  // enum baton_codec_profile
+    bool is_raw_only; // not packed; deltas still, where there are bases
+    const char *base_paths[RELEASE_BASES_MAX];
+    size_t base_count;
+};
+
+// Adds bytes, sha256 and, where given, path.
+void release_add_file(
+        cJSON *object, const void *data, size_t len, const char *path);
+
+// Puts the image, its packed form and a delta for each base into the tree, and
+// their entries into the list; what saves little is left out. On failure
+// prints why.
+bool release_add_payloads(const struct release_image *image, cJSON *list);
+
+// Decodes a packed payload or a delta, and compares with the release's image. A
+// delta whose base is not in the tree counts as good.
+//
+// Returns     0, what codec_unpack returns
+int release_decode(const char *dir, const struct baton_manifest *manifest,
+        const struct baton_manifest_payload *payload, const uint8_t *data);
+
 // ---- Options (release_options.c) ------------------------------------------
 
 // All print what is wrong and return false on failure.

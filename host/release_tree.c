@@ -168,6 +168,17 @@ static bool holds(const char *path, const void *data, size_t len) {
     return is_same;
 }
 
+void release_payload_path(const char *folder,
+        const uint8_t digest[BATON_SHA256_BYTES], const char *suffix,
+        char path[RELEASE_PATH_BYTES]) {
+    int at = snprintf(path, RELEASE_PATH_BYTES, "%s/", folder);
+    for (size_t i = 0; i < BATON_SHA256_BYTES; i++) {
+        at += snprintf(
+                path + at, RELEASE_PATH_BYTES - (size_t)at, "%02x", digest[i]);
+    }
+    snprintf(path + at, RELEASE_PATH_BYTES - (size_t)at, "%s", suffix);
+}
+
 bool release_put(const char *command, const char *dir, const char *folder,
         const char *suffix, const void *data, size_t len,
         char path[RELEASE_PATH_BYTES]) {
@@ -176,12 +187,7 @@ bool release_put(const char *command, const char *dir, const char *folder,
         cli_refuse(command, NULL, BATON_ERR_CRYPTO);
         return false;
     }
-    int at = snprintf(path, RELEASE_PATH_BYTES, "%s/", folder);
-    for (size_t i = 0; i < sizeof(digest); i++) {
-        at += snprintf(
-                path + at, RELEASE_PATH_BYTES - (size_t)at, "%02x", digest[i]);
-    }
-    snprintf(path + at, RELEASE_PATH_BYTES - (size_t)at, "%s", suffix);
+    release_payload_path(folder, digest, suffix, path);
     char *full_folder = release_join(dir, folder);
     char *full = release_join(dir, path);
     bool ok = full_folder != NULL && full != NULL

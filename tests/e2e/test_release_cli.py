@@ -308,6 +308,77 @@ def test_micropython_says_its_mpy_version(baton, keys, tmp_path):
         assert "MANIFEST_MPY" in verify(baton, "--mpy", "5.0", code=1).stderr
 
 
+# ---- Payloads --------------------------------------------------------------
+
+def text_image(baton, tmp_path, name, version, lines):
+    (tmp_path / "blob").write_text("\n".join(
+        f"line {number} of {number * 77 % 991}" for number in lines))
+    baton("image", "make", "--chip", "esp32s3", "--payload", "blob",
+          "--app-version", version, "-o", name, code=0)
+    return tmp_path / name
+
+
+def test_packed_and_deltas(baton, make, image, tmp_path):
+    """Each base that is worth it gets a delta; what does not pay is left
+    out."""
+    make("--raw-only")
+    assert [entry["encoding"] for entry in shown(baton)["payloads"]] == ["raw"]
+    one = text_image(baton, tmp_path, "one.app-bin", "1", range(3000))
+    two = text_image(baton, tmp_path, "two.app-bin", "2", range(1, 3001))
+    make_it = ("release", "make", "lamp.app-bin", "--dir", "www", "--key",
+               "release.pem", "--product", "lamp")
+    image.write_bytes(two.read_bytes())
+    baton(*make_it, "--from-channel", code=0)  # the noise above: no use
+    found = shown(baton)["payloads"]
+    assert [entry["encoding"] for entry in found] == ["raw", "packed"]
+    text_image(baton, tmp_path, "lamp.app-bin", "3", range(2, 3002))
+    baton(*make_it, "--from", one, "--from-channel", "--profile", "M", code=0)
+    found = shown(baton)["payloads"]
+    assert [entry["encoding"] for entry in found] == [
+        "raw", "packed", "delta", "delta"]
+    assert [entry.get("profile") for entry in found] == [None, "M", "M", "M"]
+    for entry, base in zip(found[2:], (one, two)):
+        data = base.read_bytes()
+        assert entry["base"] == {
+            "bytes": len(data), "sha256": b64(hashlib.sha256(data).digest())}
+        assert entry["bytes"] < found[1]["bytes"] < found[0]["bytes"]
+        baton("unpack", f"www/{entry['path']}", "--from", base, "-o", "again",
+              code=0)
+        assert (tmp_path / "again").read_bytes() == image.read_bytes()
+    verify(baton)
+    # The delta's base is in the tree: it is decoded, too.
+    broken = dict(found[3])
+    path = tmp_path / "www" / broken["path"]
+    wrong = bytearray(path.read_bytes())
+    wrong[-5] ^= 1
+    digest = hashlib.sha256(wrong).digest()
+    path.write_bytes(wrong)
+    broken["sha256"] = b64(digest)
+    payload = shown(baton)
+    payload["payloads"][3] = broken
+    (tmp_path / "m.json").write_text(json.dumps(payload))
+    baton("release", "sign", "--payload", "m.json", "--key", "release.pem",
+          "-o", "www/stable.jws", code=0)
+    assert "CODEC_" in verify(baton, code=1).stderr
+
+
+def test_many_bases(baton, make, image, tmp_path):
+    """As many deltas as are allowed fit into a manifest."""
+    bases = []
+    for number in range(6):
+        path = text_image(baton, tmp_path, f"{number}.app-bin", str(number),
+                          range(number, 2000 + number))
+        bases += ["--from", path]
+    text_image(baton, tmp_path, "lamp.app-bin", "9", range(9, 2009))
+    make("--board", "b" * 32, "--version", "v" * 63, "--salt", "s" * 32,
+         *bases[:10])
+    assert len(shown(baton)["payloads"]) == 7
+    assert (tmp_path / "www" / "stable.jws").stat().st_size <= 4096
+    make(*bases, code=2)
+    make("--profile", "XL", code=2)
+    make("--from", "missing", code=1)
+
+
 # ---- Changing --------------------------------------------------------------
 
 def test_rollout(baton, make):
