@@ -201,7 +201,7 @@ static void handle(struct baton_agent *self, int err) {
     if (err == 0 || err == BATON_ERR_AGAIN) {
         return;
     }
-    if (baton_error_is_retryable(err)) {
+    if (baton_error_is_retryable(err) && err != BATON_ERR_HTTP_CHANGED) {
         retry_later(self, err);
         return;
     }

@@ -214,22 +214,29 @@ static void take_release(struct baton_agent *self, int payload) {
     self->status.sequence = manifest->sequence;
 }
 
-int baton_agent_check_tried(struct baton_agent *self, const uint8_t *id) {
+int baton_agent_check_tried(
+        struct baton_agent *self, const uint8_t *id, bool *is_current) {
     struct baton_agent_tried tried;
+    *is_current = false;
     int err = baton_agent_trial_load(self, &tried);
-    if (err != 0) {
+    if (err != 0 || memcmp(tried.id, id, sizeof(tried.id)) != 0) {
         return err;
     }
-    bool is_it = memcmp(tried.id, id, sizeof(tried.id)) == 0;
+    // A cut may have come between the confirmation and its note.
+    bool is_good = tried.verdict == BATON_AGENT_VERDICT_GOOD
+                   || tried.verdict == BATON_AGENT_VERDICT_TRYING;
+    *is_current = is_good && (int)tried.slot == self->config.running;
     bool is_over = tried.verdict == BATON_AGENT_VERDICT_FAILED
                    || (tried.verdict == BATON_AGENT_VERDICT_OPEN
                            && tried.tries >= self->config.inconclusive_max);
-    return is_it && is_over ? BATON_ERR_RELEASE_FAILED : 0;
+    return is_over ? BATON_ERR_RELEASE_FAILED : 0;
 }
 
 static int install(struct baton_agent *self) {
     const struct baton_manifest *manifest = &self->scratch.check.manifest;
-    int err = baton_agent_check_tried(self, manifest->image_sha256);
+    bool is_current; // the digest has told that already
+    int err =
+            baton_agent_check_tried(self, manifest->image_sha256, &is_current);
     if (err != 0) {
         baton_agent_check_decline(self, err);
         return 0;

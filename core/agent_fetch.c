@@ -87,18 +87,45 @@ int baton_agent_fetch_update(struct baton_agent *self, uint32_t off) {
     return baton_update_begin(&self->update, &update);
 }
 
+// The head may have been programmed already, and cut: bits that cannot be set
+// again, or that read right and are weak. The first sector is written anew,
+// from what it holds, before its head is programmed once more.
+static int renew_first(struct baton_agent *self) {
+    const struct baton_flash *flash = self->config.flash;
+    uint32_t addr = baton_agent_parts_target(self)->addr;
+    uint32_t sector = baton_agent_parts_sector(self);
+    uint32_t bytes = self->release.image_bytes;
+    uint8_t *work = self->config.work;
+    if (!self->is_resumed || self->journal.marked < bytes / sector) {
+        return 0;
+    }
+    int err = flash->read(flash->context, addr, work, sector);
+    if (err == 0) {
+        err = flash->erase(flash->context, addr, sector);
+    }
+    if (err != 0) {
+        return err;
+    }
+    return flash->program(flash->context, addr + BATON_UPDATE_HEAD_BYTES,
+            work + BATON_UPDATE_HEAD_BYTES, sector - BATON_UPDATE_HEAD_BYTES);
+}
+
 int baton_agent_fetch_start(struct baton_agent *self) {
     uint32_t sector = baton_agent_parts_sector(self);
     uint32_t done = self->journal.marked * sector;
     uint32_t bytes = self->release.image_bytes;
     bool is_whole = self->is_resumed && done >= bytes;
+    int err = renew_first(self);
+    if (err != 0) {
+        return err;
+    }
     if (baton_agent_payload_is_coded(self) && !is_whole) {
         self->phase = PHASE_BODY_OPEN;
         return 0;
     }
     self->phase = is_whole ? PHASE_END : PHASE_BODY_OPEN;
     self->at = done;
-    int err = baton_agent_fetch_update(self, done);
+    err = baton_agent_fetch_update(self, done);
     if (err == 0 && is_whole) {
         baton_agent_parts_go(self, BATON_AGENT_VERIFYING, PHASE_END);
     }
@@ -141,6 +168,11 @@ static void next_run(struct baton_agent *self, uint32_t *from, uint32_t *to) {
     uint32_t size = baton_agent_parts_sector(self);
     uint32_t end = self->release.image_bytes;
     uint32_t at = self->at;
+    *from = at;
+    *to = 0;
+    if (end == 0) {
+        return; // its length is not known: all there is
+    }
     while (at < end && at % size == 0 && !is_needed(self, at / size)) {
         at += size;
     }

@@ -80,8 +80,10 @@ bool baton_agent_identity_is(const struct baton_agent *self, uint32_t bytes,
 // Ends the check; nothing is wrong with what the server offers.
 void baton_agent_check_decline(struct baton_agent *self, int err);
 // BATON_ERR_RELEASE_FAILED where this image was tried here and failed; id: the
-// first 8 bytes of its SHA-256 or journal id.
-int baton_agent_check_tried(struct baton_agent *self, const uint8_t *id);
+// first 8 bytes of its SHA-256 or journal id. *is_current where it was
+// confirmed and runs.
+int baton_agent_check_tried(
+        struct baton_agent *self, const uint8_t *id, bool *is_current);
 
 int baton_agent_check_identify(struct baton_agent *self);
 int baton_agent_check_channel_open(struct baton_agent *self);
@@ -157,6 +159,7 @@ enum baton_agent_verdict {
     BATON_AGENT_VERDICT_TRYING,
     BATON_AGENT_VERDICT_FAILED,
     BATON_AGENT_VERDICT_OPEN, // inconclusive: may be tried again
+    BATON_AGENT_VERDICT_GOOD, // confirmed
 };
 
 int baton_agent_trial_load(

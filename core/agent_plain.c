@@ -111,6 +111,22 @@ static int judge_head(struct baton_agent *self, const uint8_t *head) {
             head, self->fill, self->release.image_bytes, &config);
 }
 
+// Whether the running image is this one, or one that failed here before.
+static int find_current(
+        struct baton_agent *self, const uint8_t *head, bool *is_same) {
+    const struct baton_agent_release *release = &self->release;
+    int err = 0;
+    if (release->has_id) {
+        err = baton_agent_check_tried(self, release->journal_id, is_same);
+    }
+    // The store can be older than what runs (flashed by a cable, say).
+    *is_same = *is_same && release->image_bytes == self->identity_bytes;
+    if (err == 0 && !*is_same && !release->has_sha256) {
+        err = compare_head(self, head, is_same);
+    }
+    return err;
+}
+
 // Asks the application, then fetches; what came already is the beginning.
 static int install(struct baton_agent *self, const uint8_t *head) {
     baton_agent_parts_tell(self, BATON_AGENT_EVENT_FOUND, 0, 0);
@@ -149,25 +165,16 @@ int baton_agent_plain_head(struct baton_agent *self) {
     if (err != 0 || (got != 0 && self->fill < BATON_IMAGE_HEAD_BYTES)) {
         return err;
     }
-    err = judge_head(self, head);
     bool is_same = false;
-    if (err == 0 && !self->release.has_sha256) {
-        err = compare_head(self, head, &is_same);
-    }
-    if (err != 0) {
-        return err;
+    err = judge_head(self, head);
+    err = err != 0 ? err : find_current(self, head, &is_same);
+    bool is_over = err == BATON_ERR_RELEASE_FAILED || (err == 0 && is_same);
+    if (!is_over) {
+        return err != 0 ? err : install(self, head);
     }
     if (is_same) {
         baton_agent_parts_tell(self, BATON_AGENT_EVENT_CURRENT, 0, 0);
-        baton_agent_check_decline(self, 0);
-        return 0;
     }
-    if (self->release.has_id) {
-        err = baton_agent_check_tried(self, self->release.journal_id);
-    }
-    if (err == BATON_ERR_RELEASE_FAILED) {
-        baton_agent_check_decline(self, err);
-        return 0;
-    }
-    return err != 0 ? err : install(self, head);
+    baton_agent_check_decline(self, err);
+    return 0;
 }

@@ -316,13 +316,15 @@ int baton_agent_trial_other(struct baton_agent *self) {
     return 0;
 }
 
-static int forget_tried(const struct baton_agent *self) {
+static int remember_good(const struct baton_agent *self) {
     struct baton_agent_tried tried;
     int err = baton_agent_trial_load(self, &tried);
-    if (err != 0 || tried.verdict == BATON_AGENT_VERDICT_NONE) {
-        return err;
+    bool is_it = tried.verdict == BATON_AGENT_VERDICT_TRYING
+                 && (int)tried.slot == self->config.running;
+    if (err != 0 || !is_it) {
+        return err; // it came by another way than the agent
     }
-    memset(&tried, 0, sizeof(tried));
+    tried.verdict = BATON_AGENT_VERDICT_GOOD;
     return baton_agent_trial_save(self, &tried);
 }
 
@@ -341,7 +343,7 @@ int baton_agent_trial_confirm(struct baton_agent *self) {
     baton_agent_parts_tell(
             self, BATON_AGENT_EVENT_CONFIRMED, 0, (uint32_t)config->running);
     baton_agent_parts_go(self, BATON_AGENT_IDLE, PHASE_REST);
-    err = forget_tried(self);
+    err = remember_good(self);
     return err != 0 ? err : baton_agent_status_save(self);
 }
 

@@ -13,6 +13,7 @@
 #define HEAD_OFF     24u
 #define CRC_OFF      60u
 #define MARKS_OFF    HEADER_BYTES
+#define MARK_BYTES   4u
 
 static uint32_t sector_of(const struct baton_journal_place *place) {
     uint32_t bytes = place->flash->sector_bytes;
@@ -25,16 +26,22 @@ static uint32_t count_sectors(const struct baton_journal_place *place) {
            + (place->image_bytes % sector != 0 ? 1u : 0u);
 }
 
-// Bytes that one mark takes, and sectors that it stands for: eight sectors
-// share a byte, or a unit stands for as many as it must.
+// Bytes that one mark takes: several, so that rubbish is none; fewer where the
+// image has so many sectors; what flash is programmed in at least.
 static uint32_t unit_of(const struct baton_journal_place *place) {
-    uint32_t unit = place->flash->program_bytes;
-    return unit > 1u ? unit : 1u;
+    uint32_t least = place->flash->program_bytes;
+    uint32_t room = sector_of(place) - MARKS_OFF;
+    uint32_t unit = MARK_BYTES;
+    while (unit > 1u && count_sectors(place) > room / unit) {
+        unit /= 2u;
+    }
+    return unit > least ? unit : least;
 }
 
+// Sectors that one mark stands for.
 static uint32_t sectors_per_unit(const struct baton_journal_place *place) {
     uint32_t units = (sector_of(place) - MARKS_OFF) / unit_of(place);
-    return count_sectors(place) / units + 1u;
+    return (count_sectors(place) + units - 1u) / units;
 }
 
 static uint32_t crc_of(const uint8_t *data, size_t len) {
@@ -69,51 +76,23 @@ static bool is_mark(const uint8_t *unit, size_t len) {
 }
 
 // Marks are read as long as they follow each other.
-static int count_bits(const struct baton_agent_journal *self,
+static int count_marks(const struct baton_agent_journal *self,
         const struct baton_journal_place *place, uint32_t *marked) {
     const struct baton_flash *flash = place->flash;
     uint32_t sectors = count_sectors(place);
-    for (uint32_t n = 0; n < sectors; n += 8u) {
-        uint8_t bits;
-        int err = flash->read(
-                flash->context, self->addr + MARKS_OFF + n / 8u, &bits, 1);
-        if (err != 0) {
-            return err;
-        }
-        for (uint32_t bit = 0; bit < 8u; bit++) {
-            if ((bits >> bit & 1u) != 0) {
-                return 0;
-            }
-            *marked = n + bit + 1u < sectors ? n + bit + 1u : sectors;
-        }
-    }
-    return 0;
-}
-
-static int count_units(const struct baton_agent_journal *self,
-        const struct baton_journal_place *place, uint32_t *marked) {
-    const struct baton_flash *flash = place->flash;
-    uint32_t sectors = count_sectors(place);
-    uint32_t per_unit = sectors_per_unit(place);
     uint32_t addr = self->addr + MARKS_OFF;
+    *marked = 0;
     while (*marked < sectors) {
         uint8_t unit[32];
         int err = flash->read(flash->context, addr, unit, unit_of(place));
         if (err != 0 || !is_mark(unit, unit_of(place))) {
             return err;
         }
-        *marked += per_unit;
+        *marked += sectors_per_unit(place);
         addr += unit_of(place);
     }
     *marked = sectors;
     return 0;
-}
-
-static int count_marks(const struct baton_agent_journal *self,
-        const struct baton_journal_place *place, uint32_t *marked) {
-    *marked = 0;
-    return unit_of(place) > 1u ? count_units(self, place, marked)
-                               : count_bits(self, place, marked);
 }
 
 int baton_journal_open(struct baton_agent_journal *self,
@@ -168,32 +147,14 @@ int baton_journal_start(struct baton_agent_journal *self,
     return 0;
 }
 
-static int mark_bits(struct baton_agent_journal *self,
-        const struct baton_journal_place *place, uint32_t sector) {
-    const struct baton_flash *flash = place->flash;
-    while (self->marked < sector) {
-        uint32_t byte = self->marked / 8u;
-        uint32_t end = sector < (byte + 1u) * 8u ? sector : (byte + 1u) * 8u;
-        // All bits below `end` are cleared, so those marked before stay so.
-        uint8_t bits = (uint8_t)(0xFFu << (end - byte * 8u));
-        int err = flash->program(
-                flash->context, self->addr + MARKS_OFF + byte, &bits, 1);
-        if (err != 0) {
-            return err;
-        }
-        self->marked = end;
-    }
-    return 0;
-}
-
-static int mark_units(struct baton_agent_journal *self,
+int baton_journal_mark(struct baton_agent_journal *self,
         const struct baton_journal_place *place, uint32_t sector) {
     static const uint8_t zeros[32] = {0};
     const struct baton_flash *flash = place->flash;
     uint32_t per_unit = sectors_per_unit(place);
-    bool is_last = sector == count_sectors(place);
-    while (self->marked < sector) {
-        if (self->marked + per_unit > sector && !is_last) {
+    bool is_last = sector >= count_sectors(place);
+    while (self->started && self->marked < sector) {
+        if (sector - self->marked < per_unit && !is_last) {
             return 0;
         }
         uint32_t off = self->marked / per_unit * unit_of(place);
@@ -205,15 +166,6 @@ static int mark_units(struct baton_agent_journal *self,
         self->marked += per_unit;
     }
     return 0;
-}
-
-int baton_journal_mark(struct baton_agent_journal *self,
-        const struct baton_journal_place *place, uint32_t sector) {
-    if (!self->started || sector <= self->marked) {
-        return 0;
-    }
-    return unit_of(place) > 1u ? mark_units(self, place, sector)
-                               : mark_bits(self, place, sector);
 }
 
 int baton_journal_forget(struct baton_agent_journal *self,

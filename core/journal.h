@@ -8,9 +8,10 @@
 //            that a restart has it
 //        56  0xFF, kept for later
 //        60  CRC-32 of bytes 0 to 59
-//        64  marks: bit n (byte n / 8, from the lowest) cleared: sector n is on
-//            flash. Where flash is programmed in units, a unit of zeros for
-//            each so many sectors that all fit
+//        64  marks: 4 bytes of zeros for each sector, in order, once it is on
+//            flash. Fewer bytes where there are more than 1008 sectors; as many
+//            as flash is programmed in, where it is in units, and then one mark
+//            for so many sectors that all fit
 //
 // The header is programmed after the erase and in one go, once the image's first
 // sector is on flash: a torn one fails its CRC, and then nothing is known. A mark is programmed after its sector, so a
