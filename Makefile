@@ -107,11 +107,6 @@ $(BUILD)/examples/update: $(BUILD)/obj/examples/c/update.o $(BUILD)/libbaton.a
 	$(call say,LD,$@)
 	$(call link,$(PSA_LIBS))
 
-$(BUILD)/examples/device: $(BUILD)/obj/examples/device-c/device.o \
-		$(BUILD)/libbaton.a
-	$(call say,LD,$@)
-	$(call link,$(PSA_LIBS) -lcurl)
-
 # Corpus replay: any compiler, no fuzzer runtime.
 $(BUILD)/fuzz-replay/%: $(BUILD)/obj/tests/fuzz/%.o \
 		$(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libtest.a \
@@ -131,7 +126,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libtest.a \
 .PHONY: test test-c test-build check size fuzz fuzz-build fuzz-replay
 test: ## Install what is missing, build, run every test
 	@scripts/setup test
-	$(SUBMAKE) all micropython test-build
+	$(SUBMAKE) all micropython test-build board-build
 	@scripts/run-tests
 
 test-build: $(TEST_BIN) $(DRIVER_BIN) $(FUZZ_REPLAY) $(BUILD)/powercut
@@ -146,6 +141,7 @@ check: ## Format, rules, analysis, sanitizers (CHECK=name: one of them)
 
 size: ## Text, data, stack of the core on RISC-V and Cortex-M
 	@scripts/setup size
+	$(SUBMAKE) -s build/board/bootloader.bin
 	@scripts/size
 
 fuzz: ## Fuzz the parsers (FUZZ=image: one; FUZZ_RUNS=10000000: how long)
@@ -176,6 +172,8 @@ fuzz-build: $(FUZZ_BIN)
 fuzz-replay: ## Run the corpus, cut short and altered, without a fuzzer
 	$(SUBMAKE) $(FUZZ_REPLAY)
 	@BUILD=$(BUILD) scripts/run-tests fuzz-replay
+
+include port/qemu-rv32/board.mk
 
 .PHONY: demo install clean distclean help
 demo: ## See a virtual ESP32 update itself (FIRMWARE=file: a real image)
