@@ -1,0 +1,3 @@
+# What the board's firmware carries as frozen code.
+# SPDX-License-Identifier: MIT
+freeze("modules")
