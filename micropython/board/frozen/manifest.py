@@ -3,4 +3,3 @@
 include("$(MPY_DIR)/extmod/asyncio")
 require("requests")
 freeze("modules")
-package("baton", base_path="../../package")
