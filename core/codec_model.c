@@ -636,7 +636,7 @@ static bool ask_byte(struct codec *self, const uint8_t *at) {
     unsigned index = self->source - self->unit_off;
     index = index < 3 ? index : 3;
     unsigned run = log2_capped(self->run, 7);
-    bool pending = self->pending > self->source;
+    unsigned pending = self->pending > self->source ? 1 : 0;
     unsigned class = self->unit_class * 4u + index;
     unsigned before = self->source > 0 ? at[-1] : 0;
     unsigned after = self->source + 1 < self->limit ? at[1] : 0;
