@@ -107,6 +107,11 @@ $(BUILD)/examples/update: $(BUILD)/obj/examples/c/update.o $(BUILD)/libbaton.a
 	$(call say,LD,$@)
 	$(call link,$(PSA_LIBS))
 
+$(BUILD)/examples/device: $(BUILD)/obj/examples/device-c/device.o \
+		$(BUILD)/libbaton.a
+	$(call say,LD,$@)
+	$(call link,$(PSA_LIBS) -lcurl)
+
 # Corpus replay: any compiler, no fuzzer runtime.
 $(BUILD)/fuzz-replay/%: $(BUILD)/obj/tests/fuzz/%.o \
 		$(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libtest.a \

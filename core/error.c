@@ -335,6 +335,28 @@ static const struct entry entries[] = {
                 "turn content encoding off for it on the server"),
         ENTRY(ERR_HTTP_LENGTH, "the answer's length is not the one announced",
                 "it is tried again; if it persists check the server"),
+
+        ENTRY(ERR_SERIAL, "the serial port cannot be used",
+                "check its name and your permission (group dialout), and close "
+                "other programs that use it"),
+        ENTRY(ERR_NO_REPL, "no MicroPython answers on the serial port",
+                "press the board's reset button and try again; a REPL on "
+                "UART or USB is needed"),
+        ENTRY(ERR_DEVICE, "a script on the device failed",
+                "its message is above; reset the device and try again"),
+        ENTRY(ERR_DEVICE_SILENT, "the device stopped answering",
+                "reset it and run the same command again: it goes on where it "
+                "stopped"),
+        ENTRY(ERR_DEVICE_SLOTS, "the device's firmware has no update slots",
+                "flash an OTA build of MicroPython once over the serial port"),
+        ENTRY(ERR_DEVICE_ABI, "there is no native module for this firmware",
+                "run 'make natmod' with the compilers for the device's "
+                "processor, or take a firmware from 1.25 on"),
+        ENTRY(ERR_DEVICE_WRITE, "the device does not hold what was sent to it",
+                "run the same command again; if it persists the flash may be "
+                "worn out"),
+        ENTRY(ERR_PACKAGE, "the package to install is missing or incomplete",
+                "run 'make natmod', or give the directory with --packages"),
 };
 
 static const struct entry *find_entry(int err) {

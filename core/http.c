@@ -252,9 +252,10 @@ static int step(struct baton_http *self) {
     if (is_waiting && now_ms(self) - self->since_ms > limit_ms) {
         return BATON_ERR_NET_TIMEOUT;
     }
-    // A server may end a kept connection at any time: that is no failure.
-    if (err == BATON_ERR_NET_RESET && self->is_reused
-            && (self->state == SENDING || self->head.count == 0)) {
+    // A server may end a kept connection at any time, or have sent more than
+    // it said: that is no failure of this request.
+    if (self->is_reused
+            && (err == BATON_ERR_NET_RESET || err == BATON_ERR_HTTP_FORMAT)) {
         hang_up(self);
         begin_hop(self);
         return 0;
@@ -272,8 +273,11 @@ static int start(struct baton_http *self, const struct baton_request *request) {
     close_request(self);
     self->request = *request;
     int err = baton_http_url_parse(&url, request->url);
-    if (err || (request->to != 0 && request->to <= request->from)) {
-        return BATON_ERR_URL;
+    if (err) {
+        return err;
+    }
+    if (request->to != 0 && request->to <= request->from) {
+        return BATON_ERR_ARG;
     }
     bool is_reused = self->is_kept
                      && baton_http_url_parse(&kept, self->config.url) == 0
@@ -324,35 +328,44 @@ static size_t take_buffered(struct baton_http *self, uint8_t *to, size_t len) {
     return count;
 }
 
-// One step towards content: some of it, some framing, or the end.
-static int step_body(
+// Content goes straight to the reader, but for the last of it: bytes that come
+// behind the end must not stay unseen in a connection that is kept.
+static int take_content(
         struct baton_http *self, void *to, size_t len, size_t *got) {
     const struct baton_stream *stream = self->config.stream;
     struct baton_http_body *body = &self->body;
-    bool is_content = body->left > 0;
+    len = len < body->left ? len : body->left;
     int err = 0;
-    if (is_content && self->buf_len > 0) {
-        len = len < body->left ? len : body->left;
-        *got = take_buffered(self, to, len);
-    } else if (is_content) {
-        len = len < body->left ? len : body->left;
-        err = stream->recv(stream->context, to, len, got);
-    } else if (self->buf_len == 0) {
+    if (self->buf_len == 0 && body->left < self->config.buf_bytes) {
         err = receive(self);
+    }
+    if (self->buf_len > 0) {
+        *got = take_buffered(self, to, len);
+    } else if (err == 0 && body->left >= self->config.buf_bytes) {
+        len = len < body->left ? len : len - 1;
+        err = stream->recv(stream->context, to, len, got);
     }
     if (err) {
         return err;
     }
-    if (is_content && *got > 0) {
-        baton_http_body_take(body, *got);
-        return 0;
-    }
-    if (is_content || self->buf_len == 0) {
+    if (*got == 0) {
         return baton_http_body_cut(body);
     }
+    baton_http_body_take(body, *got);
+    return 0;
+}
+
+static int pass_framing(struct baton_http *self) {
     size_t used = 0;
+    int err = self->buf_len == 0 ? receive(self) : 0;
+    if (err) {
+        return err;
+    }
+    if (self->buf_len == 0) {
+        return baton_http_body_cut(&self->body);
+    }
     err = baton_http_body_frame(
-            body, self->config.buf + self->buf_at, self->buf_len, &used);
+            &self->body, self->config.buf + self->buf_at, self->buf_len, &used);
     self->buf_at += (uint32_t)used;
     self->buf_len -= (uint32_t)used;
     return err == BATON_ERR_AGAIN ? 0 : err;
@@ -371,7 +384,8 @@ static int read_body(void *context, void *buf, size_t len, size_t *got) {
     int err = 0;
     baton_http_pace_start(&self->pace, start_ms);
     while (err == 0 && *got == 0 && !self->body.is_end) {
-        err = step_body(self, buf, len, got);
+        err = self->body.left > 0 ? take_content(self, buf, len, got)
+                                  : pass_framing(self);
         if (err == 0 && *got == 0 && now_ms(self) - start_ms > STEP_MS) {
             err = BATON_ERR_AGAIN;
         }

@@ -216,8 +216,9 @@ static int can_skip(
         struct baton_update *self, uint32_t off, uint32_t len, bool *result) {
     const uint8_t *data = baton_update_parts_buffer(self);
     *result = false;
-    bool is_suspect = self->config.resume_off != 0
-                      && off == self->config.resume_off && !self->resumed;
+    uint32_t suspect = self->config.suspect_off != 0 ? self->config.suspect_off
+                                                     : self->config.resume_off;
+    bool is_suspect = suspect != 0 && off == suspect && !self->resumed;
     if (is_suspect) {
         self->resumed = true;
         return 0;

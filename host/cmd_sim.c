@@ -166,6 +166,7 @@ __attribute__((format(printf, 2, 3))) static void say(
     printf("\n");
 }
 
+// The planned cut, or one that a signal asked for.
 static void restore_power(struct sim *self) {
     struct baton_board_state *state = self->board.state;
     const struct baton_nor_state *nor = &state->nor;
@@ -174,15 +175,25 @@ static void restore_power(struct sim *self) {
         snprintf(torn, sizeof(torn), " (%u of them happened)",
                 (unsigned)nor->last_cut_torn);
     }
+    const char *what = self->options.is_brownout ? "brownout" : "power cut";
     say(self,
-            "\npower cut, mode %s, at flash operation %" PRIu64
+            "\n%s, mode %s, at flash operation %" PRIu64
             ": %s at 0x%06x, %u bytes%s",
-            baton_nor_cut_name((enum baton_nor_cut)nor->last_cut_mode),
+            what, baton_nor_cut_name((enum baton_nor_cut)nor->last_cut_mode),
             nor->last_cut_number - self->stats_before.operations,
             baton_nor_op_name((enum baton_nor_op)nor->last_cut_op),
             (unsigned)nor->last_cut_addr, (unsigned)nor->last_cut_bytes, torn);
     baton_nor_power_on(&self->board.nor);
-    state->reset_cause = BATON_RESET_POWER_ON;
+    state->reset_cause = self->options.is_brownout ? BATON_RESET_BROWNOUT
+                                                   : BATON_RESET_POWER_ON;
+}
+
+// The one that a signal asked for, at no flash operation in particular.
+static void lose_power(struct sim *self, int sig) {
+    bool is_brownout = sig == SIM_SIGNAL_BROWNOUT;
+    say(self, "\n%s", is_brownout ? "brownout" : "power cut");
+    self->board.state->reset_cause =
+            is_brownout ? BATON_RESET_BROWNOUT : BATON_RESET_POWER_ON;
 }
 
 static void sleep_deeply(struct sim *self) {
@@ -205,7 +216,7 @@ static void note_crash(
     fprintf(out, "\nthe firmware crashed: %s %d%s%s%s\n", how, number,
             name[0] != '\0' ? " (" : "", name, name[0] != '\0' ? ")" : "");
     self->crashes++;
-    self->board.state->reset_cause = BATON_RESET_HARD;
+    self->board.state->reset_cause = BATON_RESET_PANIC;
 }
 
 // What the end of the interpreter means. Sets self->end where the run is over,
@@ -256,10 +267,13 @@ static void handle_child(
         return;
     case SIM_CHILD_KILLED:
     case SIM_CHILD_EXITED:
+    case SIM_CHILD_UNPOWERED:
         break;
     }
     if (self->board.state->nor.powered == 0) {
         restore_power(self);
+    } else if (child.kind == SIM_CHILD_UNPOWERED) {
+        lose_power(self, child.value);
     } else if (child.kind == SIM_CHILD_KILLED) {
         note_crash(self, "signal", child.value, strsignal(child.value));
     } else {

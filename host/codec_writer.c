@@ -29,9 +29,11 @@ void codec_writer_begin(struct codec_writer *self) {
 }
 
 // Takes the highest byte of `low`. It waits while it is 0xFF, as a carry may
-// come, and so does the one before.
+// come, and so does the one before. The first byte of all has none before it,
+// and no carry reaches beyond it.
 static void shift(struct codec_writer *self) {
-    if ((uint32_t)self->low < 0xFF000000u || self->low >> 32 != 0) {
+    if (self->held == 0 || (uint32_t)self->low < 0xFF000000u
+            || self->low >> 32 != 0) {
         uint8_t carry = (uint8_t)(self->low >> 32);
         uint8_t byte = self->first;
         for (; self->held != 0; self->held--) {

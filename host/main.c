@@ -25,10 +25,30 @@ static const struct cli_command commands[] = {
         {"flash", "info", cmd_flash_info, "show what a flash file holds"},
         {"flash", "boot", cmd_flash_boot,
                 "say which slot a flash boots, and why"},
+        {"key", "new", cmd_key_new, "make a private key for signing"},
+        {"key", "show", cmd_key_show,
+                "show a key file's public key, id, other forms"},
+        {"release", "make", cmd_release_make,
+                "publish an image as a signed release"},
+        {"release", "show", cmd_release_show,
+                "show a signed release or key set"},
+        {"release", "verify", cmd_release_verify,
+                "judge a release as a device would, and its files"},
+        {"release", "sign", cmd_release_sign,
+                "sign a release anew, with a new expiry"},
+        {"release", "expire", cmd_release_expire, "withdraw a release"},
+        {"release", "rollout", cmd_release_rollout,
+                "set the share of devices that take a release"},
+        {"release", "keys", cmd_release_keys,
+                "make the key set, signed by the root key"},
         {"sim", NULL, cmd_sim, "run a virtual ESP32 on a flash file"},
         {"pack", NULL, cmd_pack,
                 "pack an image for the way to a device, or as a delta"},
         {"unpack", NULL, cmd_unpack, "decode a payload, as a device does"},
+        {"install", NULL, cmd_install,
+                "put Baton on a device with stock MicroPython"},
+        {"push", NULL, cmd_push,
+                "update a device over its serial MicroPython prompt"},
         {NULL, NULL, NULL, NULL},
 };
 
@@ -41,7 +61,7 @@ static void print_help(FILE *out, const char *group) {
         if (group != NULL && strcmp(group, c->group) != 0) {
             continue;
         }
-        fprintf(out, "  %-6s %-6s %s\n", c->group,
+        fprintf(out, "  %-7s %-7s %s\n", c->group,
                 c->name != NULL ? c->name : "", c->summary);
     }
     fprintf(out, "\n'baton COMMAND --help' explains one, with an example.\n"

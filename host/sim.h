@@ -20,6 +20,10 @@
 #define SIM_COMMAND         "baton sim"
 #define SIM_INTERPRETER_ENV "BATON_MICROPYTHON"
 
+// Signals that take the power away for a moment while the firmware runs.
+#define SIM_SIGNAL_POWER_CUT SIGUSR1
+#define SIM_SIGNAL_BROWNOUT  SIGUSR2
+
 // How a simulation ended.
 enum sim_end {
     SIM_END_NOT_YET,
@@ -45,6 +49,7 @@ struct sim_options {
     uint32_t cut_at;
     enum baton_nor_cut cut_mode;
     uint32_t torn_bytes;
+    bool is_brownout; // the cut is one
     uint32_t seed;
     int32_t chip_revision; // -1: not given
     bool has_secure_version;
@@ -59,6 +64,7 @@ struct sim_options {
     bool anti_rollback;
     const char *idf_release; // enum baton_idf_release in decimal, or NULL
     bool verifies_on_wake;
+    bool is_encrypted;
     bool no_repl;
     bool as_json;
     bool is_quiet;
@@ -72,8 +78,9 @@ struct sim {
     char interpreter[PATH_MAX];
     struct baton_board board;
     bool has_repl;
-    uint64_t deadline_ms; // monotonic; 0: none
-    sigset_t signals;     // those the supervisor waits for
+    uint64_t deadline_ms;  // monotonic; 0: none
+    sigset_t signals;      // those the supervisor waits for
+    sigset_t stop_signals; // those of them that end the run, and SIGCHLD
     sigset_t old_signals;
     // What was there when the run began.
     struct baton_nor_stats stats_before;
@@ -116,6 +123,7 @@ enum sim_child_kind {
     SIM_CHILD_KILLED, // value: signal
     SIM_CHILD_TIMEOUT,
     SIM_CHILD_INTERRUPTED, // value: the supervisor's signal
+    SIM_CHILD_UNPOWERED,   // value: the signal that took the power away
     SIM_CHILD_NOT_STARTED, // value: errno
 };
 

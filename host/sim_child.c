@@ -31,6 +31,9 @@ void sim_child_prepare(struct sim *self) {
     sigaddset(&self->signals, SIGINT);
     sigaddset(&self->signals, SIGTERM);
     sigaddset(&self->signals, SIGHUP);
+    self->stop_signals = self->signals;
+    sigaddset(&self->signals, SIM_SIGNAL_POWER_CUT);
+    sigaddset(&self->signals, SIM_SIGNAL_BROWNOUT);
     sigprocmask(SIG_BLOCK, &self->signals, &self->old_signals);
 }
 
@@ -47,6 +50,11 @@ static void exec_interpreter(const struct sim *self, pid_t parent, int fd) {
         setenv(BATON_BOARD_RELEASE_ENV, self->options.idf_release, 1);
     } else {
         unsetenv(BATON_BOARD_RELEASE_ENV);
+    }
+    if (self->options.is_encrypted) {
+        setenv(BATON_BOARD_ENCRYPTED_ENV, "1", 1);
+    } else {
+        unsetenv(BATON_BOARD_ENCRYPTED_ENV);
     }
     if (self->has_repl) {
         setenv("BATON_REPL", "1", 1);
@@ -129,6 +137,11 @@ static struct sim_child wait_interpreter(struct sim *self, pid_t pid) {
             waitpid(pid, &status, 0);
             break;
         }
+        if (sig == SIM_SIGNAL_POWER_CUT || sig == SIM_SIGNAL_BROWNOUT) {
+            kill(pid, SIGKILL);
+            waitpid(pid, &status, 0);
+            return (struct sim_child){SIM_CHILD_UNPOWERED, sig};
+        }
         // What a terminal sends went to the interpreter as well.
         if (info.si_code != SI_KERNEL) {
             kill(pid, sig);
@@ -172,7 +185,7 @@ struct sim_child sim_child_run(struct sim *self) {
 int sim_child_pending_signal(struct sim *self) {
     struct timespec none = {0, 0};
     int sig;
-    while ((sig = sigtimedwait(&self->signals, NULL, &none)) > 0) {
+    while ((sig = sigtimedwait(&self->stop_signals, NULL, &none)) > 0) {
         if (sig != SIGCHLD) {
             return sig;
         }

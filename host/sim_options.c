@@ -60,6 +60,9 @@ static void print_help(void) {
            "  --idf-release X.Y   whose OTA functions it has: 5.4, 5.5\n"
            "                      (default, as MicroPython), 6.0 or 6.1\n"
            "  --verify-on-wake    verify the image after deep sleep, too\n"
+           "  --encrypted         firmware with flash encryption: its rules, "
+           "not\n"
+           "                      its cipher\n"
            "\n"
            "A power cut:\n"
            "  --cut-at N          at the N-th flash operation of this run, "
@@ -71,7 +74,10 @@ static void print_help(void) {
            "weak\n"
            "  --torn-bytes N      how much of it happens; default: by the "
            "seed\n"
+           "  --brownout          the supply falls instead: the chip knows\n"
            "  --seed N            of torn lengths, rubbish and weak bits\n"
+           "  While the firmware runs, the signal USR1 to this program cuts\n"
+           "  the power, and USR2 is a brownout.\n"
            "\n"
            "Output:\n"
            "  --quiet             only what the firmware prints; the summary\n"
@@ -111,9 +117,11 @@ enum {
     OPTION_ANTI_ROLLBACK,
     OPTION_IDF_RELEASE,
     OPTION_VERIFY_ON_WAKE,
+    OPTION_ENCRYPTED,
     OPTION_CUT_AT,
     OPTION_CUT_MODE,
     OPTION_TORN_BYTES,
+    OPTION_BROWNOUT,
     OPTION_SEED,
     OPTION_QUIET,
     OPTION_VERBOSE,
@@ -140,9 +148,11 @@ static const struct option long_options[] = {
         {"anti-rollback", no_argument, NULL, OPTION_ANTI_ROLLBACK},
         {"idf-release", required_argument, NULL, OPTION_IDF_RELEASE},
         {"verify-on-wake", no_argument, NULL, OPTION_VERIFY_ON_WAKE},
+        {"encrypted", no_argument, NULL, OPTION_ENCRYPTED},
         {"cut-at", required_argument, NULL, OPTION_CUT_AT},
         {"cut-mode", required_argument, NULL, OPTION_CUT_MODE},
         {"torn-bytes", required_argument, NULL, OPTION_TORN_BYTES},
+        {"brownout", no_argument, NULL, OPTION_BROWNOUT},
         {"seed", required_argument, NULL, OPTION_SEED},
         {"quiet", no_argument, NULL, OPTION_QUIET},
         {"verbose", no_argument, NULL, OPTION_VERBOSE},
@@ -320,6 +330,12 @@ static bool parse_option(struct sim_options *o, int option, const char *value) {
         return cli_parse_u32("--torn-bytes", value, &o->torn_bytes);
     case OPTION_SEED:
         return cli_parse_u32("--seed", value, &o->seed);
+    case OPTION_ENCRYPTED:
+        o->is_encrypted = true;
+        return true;
+    case OPTION_BROWNOUT:
+        o->is_brownout = true;
+        return true;
     case OPTION_NO_REPL:
         o->no_repl = true;
         return true;

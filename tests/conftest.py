@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bad_server import BadServer
+from web_servers import Certificates, Nginx
+
 ROOT = Path(__file__).resolve().parent.parent
 SERVER_LIMIT_SECONDS = 900
 
@@ -101,6 +104,42 @@ def http_server(tmp_path_factory):
     yield serve
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def bad_server():
+    """Call it (tls=an ssl.SSLContext): a server that does what its plan says;
+    see tests/lib/bad_server.py."""
+    servers = []
+
+    def serve(**options):
+        servers.append(BadServer(**options))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def nginx(tmp_path_factory):
+    """Call it with a folder: nginx with ranges and validators."""
+    servers = []
+
+    def serve(root, **options):
+        folder = tmp_path_factory.mktemp("nginx")
+        servers.append(Nginx(root, folder, **options))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """A CA of the test's own."""
+    return Certificates(tmp_path_factory.mktemp("ca"))
 
 
 @pytest.hookimpl(trylast=True)

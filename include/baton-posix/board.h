@@ -18,14 +18,19 @@
 // decimal; not set: MicroPython's.
 #define BATON_BOARD_RELEASE_ENV "BATON_IDF_RELEASE"
 
+// Set to 1: flash encryption is on. Partitions that it covers take whole blocks
+// of 16 bytes, and none twice; the bytes themselves are kept plain.
+#define BATON_BOARD_ENCRYPTED_ENV "BATON_ENCRYPTED"
+
 // MicroPython's numbers for machine.reset_cause().
 enum baton_reset_cause {
     BATON_RESET_POWER_ON = 1,
-    BATON_RESET_HARD = 2, // machine.reset(), panic
+    BATON_RESET_HARD = 2, // machine.reset()
     BATON_RESET_WATCHDOG = 3,
     BATON_RESET_DEEP_SLEEP = 4,
     BATON_RESET_SOFT = 5,
     BATON_RESET_BROWNOUT = 6, // the chip knows it; MicroPython reports 1
+    BATON_RESET_PANIC = 7,    // a crash; MicroPython reports 2
 };
 
 // How the interpreter process ended, as its exit status; the supervisor takes

@@ -48,6 +48,9 @@ struct baton_idf_config {
     // ESP_ERR_FLASH_OP_FAIL.
     bool blind_program;
 
+    int reset_reason; // what esp_reset_reason says, an esp_reset_reason_t; 0 is
+                      // ESP_RST_UNKNOWN
+
     // Raises chip->secure_version. Errors: BATON_ERR_ARG, BATON_ERR_IO.
     int (*burn_secure_version)(void *context, uint32_t version);
 

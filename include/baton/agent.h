@@ -143,6 +143,7 @@ struct baton_agent_config {
     uint8_t trial_max_failures;  // default 3
     uint8_t inconclusive_max;    // tries of a release without network;
                                  // default 3
+    bool no_block_erase;         // as in struct baton_update_config
     bool confirm_by_application; // wait for baton_agent_confirm; default: the
                                  // update server's answer is enough
     bool keep_running; // stop in READY until baton_agent_switch, and in
@@ -197,7 +198,10 @@ struct baton_agent_release {
     uint8_t journal_id[BATON_SHA256_BYTES];
     uint8_t list_sha256[BATON_SHA256_BYTES];
     char path[BATON_AGENT_PATH_BYTES]; // of the payload
-    char list_path[BATON_AGENT_PATH_BYTES];
+    union {
+        char list_path[BATON_AGENT_PATH_BYTES];
+        char etag[BATON_ETAG_BYTES]; // of a plain image, while it is fetched
+    } of;
 };
 
 // The journal of the update that runs.
@@ -220,6 +224,10 @@ union baton_agent_scratch {
         struct baton_codec_info info;
         struct baton_codec codec;
     } fetch;
+    struct {
+        uint8_t map[BATON_AGENT_MAP_BYTES]; // becomes fetch.map
+        struct baton_hash_state hash;
+    } list;
     struct baton_image image;
     struct baton_hash_state hash;
 };
@@ -238,20 +246,25 @@ struct baton_agent {
     bool is_open;       // the transport
     bool is_identified;
     bool keys_fetched;
-    bool keys_wanted;
-    bool is_fresh; // everything is being fetched once more
+    bool is_fresh;   // everything is being fetched once more
+    bool is_resumed; // of this image not all was fetched in this run
     bool uses_map;
-    bool list_tried;
-    bool saw_server; // in this trial
+    bool codec_ready;
+    bool codec_pending; // the codec has more to do with what it was given
+    bool saw_server;    // in this trial
+    bool saw_network;   // in this trial: something answered
     bool wants_confirm;
     bool wants_check;  // once the trial is over
     int wanted_err;    // why keys were fetched
+    int payload_err;   // why the last payload did not work
     uint8_t failed;    // payloads that did not work, a bit for each
     uint16_t failures; // in a row, without progress
     uint64_t wait_until_ms;
     uint64_t started_ms; // of the update
     uint64_t trial_started_ms;
-    uint32_t target;         // slot that is written
+    uint32_t target; // slot that is written
+    uint32_t other;  // slot that is verified
+    bool other_boots;
     uint32_t fill;           // bytes gathered in work or the io buffer
     uint32_t at;             // position in what is read or hashed
     uint32_t pos;            // position in the payload of the next body byte

@@ -184,6 +184,16 @@ enum baton_err {
     BATON_ERR_HTTP_DOWNGRADE = -393,
     BATON_ERR_HTTP_ENCODING = -394,
     BATON_ERR_HTTP_LENGTH = -395,
+
+    // A device on a serial port
+    BATON_ERR_SERIAL = -360,
+    BATON_ERR_NO_REPL = -361,
+    BATON_ERR_DEVICE = -362,
+    BATON_ERR_DEVICE_SILENT = -363,
+    BATON_ERR_DEVICE_SLOTS = -364,
+    BATON_ERR_DEVICE_ABI = -365,
+    BATON_ERR_DEVICE_WRITE = -366,
+    BATON_ERR_PACKAGE = -367,
 };
 
 // The code's name as spelt above ("BATON_ERR_IO"), or "BATON_ERR_UNKNOWN".

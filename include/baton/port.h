@@ -214,8 +214,8 @@ struct baton_transport {
 
     // Connects, sends the request, follows redirects, reads the headers.
     // Ends what was open before.
-    // Errors: BATON_ERR_AGAIN, BATON_ERR_URL, BATON_ERR_NET_*, BATON_ERR_TLS_*,
-    // BATON_ERR_HTTP_*, BATON_ERR_NOMEM.
+    // Errors: BATON_ERR_AGAIN, BATON_ERR_ARG (an empty range), BATON_ERR_URL,
+    // BATON_ERR_NET_*, BATON_ERR_TLS_*, BATON_ERR_HTTP_*, BATON_ERR_NOMEM.
     int (*open)(void *context, const struct baton_request *request,
             struct baton_response *response);
 

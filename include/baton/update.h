@@ -19,7 +19,7 @@
 // - a sector that is to be all 0xFF: blank is believed only where this update
 //   erased it, as an interrupted erase can read blank and be weak;
 // - the sector that may have been in flight when an earlier update of this
-//   slot was cut short: the one that holds resume_off; or, when the update
+//   slot was cut short: the one at suspect_off or resume_off; or, when the update
 //   starts at the beginning over an unfinished one and work_len is two
 //   sectors, the last right one before the first that differs.
 #ifndef BATON_UPDATE_H
@@ -44,6 +44,10 @@ struct baton_update_config {
     uint32_t resume_off; // sector-aligned: first byte that will be written when
                          // an update that was cut short goes on; 0: from the
                          // start
+
+    // Sector-aligned: the sector that was in flight, where a caller that goes
+    // on earlier knows it; 0: the one at resume_off.
+    uint32_t suspect_off;
 
     // The image's first 32 bytes, kept by the caller from an update that was
     // cut short (baton_update_head): the slot's first sector is then complete

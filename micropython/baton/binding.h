@@ -51,7 +51,7 @@ struct baton_binding_handle {
     size_t kind;
 };
 
-enum { BATON_HANDLE_FLASH = 1, BATON_HANDLE_UPDATE };
+enum { BATON_HANDLE_FLASH = 1, BATON_HANDLE_UPDATE, BATON_HANDLE_AGENT };
 
 // A new handle of `size` bytes, zero but for its head. Raises MemoryError.
 void *baton_binding_new_handle(size_t kind, size_t size);

@@ -24,8 +24,34 @@
     X(MP_QSTR_records, baton_records_obj)                                      \
     X(MP_QSTR_verify_p256, baton_verify_p256_obj)
 
-#ifdef BATON_SMALL
+// The agent, for the package `baton`.
+#define BATON_FUNCTIONS_AGENT(X)                                               \
+    X(MP_QSTR_agent, baton_agent_obj)                                          \
+    X(MP_QSTR_agent_check, baton_agent_check_obj)                              \
+    X(MP_QSTR_agent_step, baton_agent_step_obj)                                \
+    X(MP_QSTR_agent_confirm, baton_agent_confirm_obj)                          \
+    X(MP_QSTR_agent_reject, baton_agent_reject_obj)                            \
+    X(MP_QSTR_agent_revert, baton_agent_revert_obj)                            \
+    X(MP_QSTR_agent_switch, baton_agent_switch_obj)                            \
+    X(MP_QSTR_agent_cancel, baton_agent_cancel_obj)                            \
+    X(MP_QSTR_agent_mark, baton_agent_mark_obj)                                \
+    X(MP_QSTR_agent_status, baton_agent_status_obj)                            \
+    X(MP_QSTR_error, baton_error_obj)
+
+// Where ESP-IDF can be called: in a firmware of one's own.
+#define BATON_FUNCTIONS_CHIP(X)                                                \
+    X(MP_QSTR_arm, baton_chip_arm_obj)                                         \
+    X(MP_QSTR_cause, baton_chip_cause_obj)                                     \
+    X(MP_QSTR_erase, baton_chip_erase_obj)
+
+#if defined(BATON_SMALL)
 #define BATON_FUNCTIONS(X) BATON_FUNCTIONS_SMALL(X)
+#elif BATON_AGENT
+#define BATON_FUNCTIONS(X)                                                     \
+    BATON_FUNCTIONS_SMALL(X)                                                   \
+    BATON_FUNCTIONS_MORE(X)                                                    \
+    BATON_FUNCTIONS_AGENT(X)                                                   \
+    BATON_FUNCTIONS_CHIP(X)
 #else
 #define BATON_FUNCTIONS(X) BATON_FUNCTIONS_SMALL(X) BATON_FUNCTIONS_MORE(X)
 #endif

@@ -4,8 +4,18 @@
 # Of the ports that build with make only the virtual board has ESP-IDF's
 # functions.
 ifdef BATON_LIB
-SRC_USERMOD_C += $(USERMOD_DIR)/modbaton.c
-CFLAGS_USERMOD += -I$(USERMOD_DIR)/../board
+SRC_USERMOD_C += $(addprefix $(USERMOD_DIR)/, \
+	agent_functions.c \
+	binding.c \
+	chip_functions.c \
+	error_functions.c \
+	modbaton.c \
+	more_functions.c \
+	partition_flash.c \
+	python_port.c \
+	python_stream.c \
+	slot_functions.c)
+CFLAGS_USERMOD += -I$(USERMOD_DIR)/../board -DBATON_AGENT=1
 
 # BATON_EXTEND_ESP32=0 leaves esp32.Partition as the port has it.
 BATON_EXTEND_ESP32 ?= 1

@@ -21,6 +21,10 @@
 #include "esp_partition.h"
 #include "modesp32.h"
 
+#if BATON_AGENT
+#include "functions.h"
+#endif
+
 #if BATON_EXTEND_ESP32
 #define stock_type     __real_esp32_partition_type
 #define partition_type __wrap_esp32_partition_type
@@ -392,5 +396,22 @@ const mp_obj_module_t baton_module = {
         .base = {&mp_type_module},
         .globals = (mp_obj_dict_t *)&baton_globals,
 };
-// Extensible: a Python package `baton` comes first where there is one.
+// Extensible: the Python package `baton` comes first where there is one.
 MP_REGISTER_EXTENSIBLE_MODULE(MP_QSTR_baton, baton_module);
+
+#if BATON_AGENT
+// What the package stands on.
+#define FUNCTION_ROW(name, object) {MP_ROM_QSTR(name), MP_ROM_PTR(&object)},
+
+static const mp_rom_map_elem_t baton_private_globals_table[] = {
+        {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__baton)},
+        {MP_ROM_QSTR(MP_QSTR_Partition), MP_ROM_PTR(&partition_type)},
+        BATON_FUNCTIONS(FUNCTION_ROW)};
+static MP_DEFINE_CONST_DICT(baton_private_globals, baton_private_globals_table);
+
+const mp_obj_module_t baton_private_module = {
+        .base = {&mp_type_module},
+        .globals = (mp_obj_dict_t *)&baton_private_globals,
+};
+MP_REGISTER_MODULE(MP_QSTR__baton, baton_private_module);
+#endif

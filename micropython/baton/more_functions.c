@@ -42,7 +42,8 @@ BATON_FUNCTION(baton_stats_obj, 1, 1, update_stats);
 static mp_obj_t slots_records(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     struct baton_partition_flash *flash = baton_binding_flash(args[0]);
-    const struct baton_partition *at = baton_partition_flash_at(flash, args[1]);
+    const struct baton_flash_partition *at =
+            baton_partition_flash_at(flash, args[1]);
     struct baton_slots slots;
     baton_binding_check(baton_slots_load(&flash->flash, at->addr, &slots));
     mp_obj_t items[3];

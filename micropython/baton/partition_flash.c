@@ -9,10 +9,10 @@ enum { INFO_ADDR = 2, INFO_SIZE = 3, INFO_ENCRYPTED = 5, INFO_ITEMS = 6 };
 enum { ERASE_BLOCK = 6 };
 enum { ENCRYPTED_UNIT = 16 };
 
-static const struct baton_partition *find(
+static const struct baton_flash_partition *find(
         const struct baton_partition_flash *self, uint32_t addr, size_t len) {
     for (size_t i = 0; i < self->count; i++) {
-        const struct baton_partition *it = &self->partition[i];
+        const struct baton_flash_partition *it = &self->partition[i];
         if (addr >= it->addr && addr - it->addr <= it->size_bytes
                 && len <= it->size_bytes - (addr - it->addr)) {
             return it;
@@ -24,7 +24,7 @@ static const struct baton_partition *find(
 // Lays the window over memory for one call of a method (number, window, off).
 static mp_obj_t move(struct baton_partition_flash *self, uint32_t addr,
         void *buf, size_t len, qstr method) {
-    const struct baton_partition *it = find(self, addr, len);
+    const struct baton_flash_partition *it = find(self, addr, len);
     uint32_t off = addr - it->addr;
     mp_obj_array_t *window = MP_OBJ_TO_PTR(self->window);
     window->items = buf;
@@ -75,13 +75,19 @@ static int program_flash(
 
 static int erase_flash(void *context, uint32_t addr, size_t len) {
     struct baton_partition_flash *self = context;
-    const struct baton_partition *it = find(self, addr, len);
+    const struct baton_flash_partition *it = find(self, addr, len);
     if (it == NULL) {
         return BATON_ERR_RANGE;
     }
     self->ahead_len = 0;
     mp_obj_t number =
             MP_OBJ_NEW_SMALL_INT((addr - it->addr) / BATON_SECTOR_BYTES);
+    if (len == BATON_BLOCK_BYTES && self->erase != MP_OBJ_NULL) {
+        mp_obj_t args[] = {mp_obj_new_int_from_uint(addr),
+                MP_OBJ_NEW_SMALL_INT(BATON_BLOCK_BYTES)};
+        mp_call_function_n_kw(self->erase, 2, 0, args);
+        return 0;
+    }
     if (len == BATON_BLOCK_BYTES && self->blank != MP_OBJ_NULL) {
         mp_obj_t args[] = {number, self->blank};
         baton_binding_call(it->object, MP_QSTR_writeblocks, 2, args);
@@ -99,7 +105,7 @@ static void add_partition(struct baton_partition_flash *self, mp_obj_t object) {
     mp_obj_t items[INFO_ITEMS]; // from the last to the first
     baton_binding_unpack(baton_binding_call(object, MP_QSTR_info, 0, NULL),
             INFO_ITEMS, items);
-    struct baton_partition *it = &self->partition[self->count++];
+    struct baton_flash_partition *it = &self->partition[self->count++];
     it->object = object;
     it->addr = baton_binding_u32(items[INFO_ITEMS - 1 - INFO_ADDR]);
     it->size_bytes = baton_binding_u32(items[INFO_ITEMS - 1 - INFO_SIZE]);
@@ -116,13 +122,16 @@ static void take_block(struct baton_partition_flash *self, mp_obj_t block) {
         return;
     }
     mp_buffer_info_t buf;
-    mp_get_buffer_raise(block, &buf, MP_BUFFER_WRITE);
+    self->flash.block_bytes = BATON_BLOCK_BYTES;
+    if (!mp_get_buffer(block, &buf, MP_BUFFER_WRITE)) {
+        self->erase = block;
+        return;
+    }
     if (buf.len != BATON_BLOCK_BYTES) {
         mp_raise_OSError(BATON_ERR_ARG);
     }
     memset(buf.buf, 0xFF, buf.len);
     self->blank = block;
-    self->flash.block_bytes = BATON_BLOCK_BYTES;
 }
 
 struct baton_partition_flash *baton_partition_flash_open(
@@ -141,7 +150,7 @@ struct baton_partition_flash *baton_partition_flash_open(
     return self;
 }
 
-const struct baton_partition *baton_partition_flash_at(
+const struct baton_flash_partition *baton_partition_flash_at(
         const struct baton_partition_flash *self, mp_obj_t index) {
     uint32_t at = baton_binding_u32(index);
     if (at >= self->count) {

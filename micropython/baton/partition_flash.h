@@ -15,7 +15,7 @@
 #define BATON_PARTITIONS_MAX   4u
 #define BATON_READ_AHEAD_BYTES 512u
 
-struct baton_partition {
+struct baton_flash_partition {
     mp_obj_t object;
     uint32_t addr;
     uint32_t size_bytes;
@@ -27,9 +27,10 @@ struct baton_partition_flash {
     struct baton_binding_handle handle;
     struct baton_flash flash;
     size_t count;
-    struct baton_partition partition[BATON_PARTITIONS_MAX];
+    struct baton_flash_partition partition[BATON_PARTITIONS_MAX];
     mp_obj_t window; // a bytearray that is laid over what is to be moved
     mp_obj_t blank;  // a block of 0xFF, or MP_OBJ_NULL
+    mp_obj_t erase;  // a function (address, bytes), or MP_OBJ_NULL
     uint32_t ahead_addr;
     uint32_t ahead_len; // bytes of `ahead` that hold what flash holds
     uint8_t ahead[BATON_READ_AHEAD_BYTES];
@@ -37,13 +38,14 @@ struct baton_partition_flash {
 
 // Opens partitions.
 //
-// block       a bytearray of 64 KiB, which is filled with 0xFF, or None
+// block       a bytearray of 64 KiB, which is filled with 0xFF; or a function
+//             that erases 64 KiB, given address and length; or None
 // count       of partitions, at most BATON_PARTITIONS_MAX
 struct baton_partition_flash *baton_partition_flash_open(
         mp_obj_t block, size_t count, const mp_obj_t *partitions);
 
 // The partition of an index that Python gave; ERR_RANGE is raised.
-const struct baton_partition *baton_partition_flash_at(
+const struct baton_flash_partition *baton_partition_flash_at(
         const struct baton_partition_flash *self, mp_obj_t index);
 
 #endif

@@ -78,7 +78,8 @@ static mp_obj_t image_verify(size_t n_args, const mp_obj_t *args) {
         struct baton_chip chip;
     };
     struct baton_partition_flash *flash = baton_binding_flash(args[0]);
-    const struct baton_partition *at = baton_partition_flash_at(flash, args[1]);
+    const struct baton_flash_partition *at =
+            baton_partition_flash_at(flash, args[1]);
     struct scratch *my = m_malloc(sizeof(*my) + BATON_SECTOR_BYTES);
     memset(my, 0, sizeof(*my));
     baton_binding_chip(&my->chip, args[2]);
@@ -112,9 +113,9 @@ static void leave(struct baton_update_handle *self, int err) {
 // begin(flash, slot, running, chip, file bytes=0, resume=0, SHA-256=None)
 static mp_obj_t update_begin(size_t n_args, const mp_obj_t *args) {
     struct baton_partition_flash *flash = baton_binding_flash(args[0]);
-    const struct baton_partition *slot =
+    const struct baton_flash_partition *slot =
             baton_partition_flash_at(flash, args[1]);
-    const struct baton_partition *running =
+    const struct baton_flash_partition *running =
             baton_partition_flash_at(flash, args[2]);
     struct baton_update_handle *self =
             baton_binding_new_handle(BATON_HANDLE_UPDATE, sizeof(*self));
@@ -178,7 +179,8 @@ struct records_call {
 
 static struct records_call get_records(const mp_obj_t *args) {
     struct baton_partition_flash *flash = baton_binding_flash(args[0]);
-    const struct baton_partition *at = baton_partition_flash_at(flash, args[1]);
+    const struct baton_flash_partition *at =
+            baton_partition_flash_at(flash, args[1]);
     if (at->size_bytes < BATON_OTADATA_BYTES) {
         mp_raise_OSError(BATON_ERR_OTADATA_SIZE);
     }

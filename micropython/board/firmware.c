@@ -20,6 +20,7 @@
 #include "esp_flash.h"
 #include "esp_ota_ops.h"
 #include "esp_partition.h"
+#include "esp_system.h"
 
 // The chip's C library numbers these differently from Linux.
 enum {
@@ -61,7 +62,7 @@ static void panic(void *context, const char *what) {
     (void)context;
     printf("\nabort: %s\nRebooting...\n", what);
     fflush(stdout);
-    baton_firmware_reset(BATON_RESET_HARD);
+    baton_firmware_reset(BATON_RESET_PANIC);
 }
 
 static int burn_secure_version(void *context, uint32_t version) {
@@ -99,6 +100,27 @@ static void add_file_system(void) {
     }
 }
 
+// A soft reset is none that the chip knows of; what came before it is
+// forgotten here.
+static esp_reset_reason_t reset_reason(uint32_t cause) {
+    switch (cause) {
+    case BATON_RESET_POWER_ON:
+        return ESP_RST_POWERON;
+    case BATON_RESET_HARD:
+        return ESP_RST_SW;
+    case BATON_RESET_WATCHDOG:
+        return ESP_RST_TASK_WDT;
+    case BATON_RESET_DEEP_SLEEP:
+        return ESP_RST_DEEPSLEEP;
+    case BATON_RESET_BROWNOUT:
+        return ESP_RST_BROWNOUT;
+    case BATON_RESET_PANIC:
+        return ESP_RST_PANIC;
+    default:
+        return ESP_RST_UNKNOWN;
+    }
+}
+
 static int attach(void) {
     int err = baton_board_attach(&baton_board);
     if (err) {
@@ -117,8 +139,10 @@ static int attach(void) {
             .burn_secure_version = burn_secure_version,
             .release = release != NULL ? (enum baton_idf_release)atoi(release)
                                        : BATON_IDF_V5_5,
+            .flash_encryption = getenv(BATON_BOARD_ENCRYPTED_ENV) != NULL,
             .restart = restart,
             .fatal = panic,
+            .reset_reason = (int)reset_reason(state->reset_cause),
     };
     return baton_idf_attach(&config);
 }
@@ -133,7 +157,6 @@ bool baton_firmware_begin(void) {
         return false;
     }
     add_file_system();
-    baton_board.state->wdt_timeout_ms = 0;
     return true;
 }
 

@@ -75,6 +75,9 @@ bool baton_work_is_pending(void);
 extern int64_t baton_clock_offset_s;
 void baton_clock_now(int64_t *seconds, int32_t *micros); // since 2000
 
+// Goes on with a watchdog that was started before a soft reset.
+void baton_wdt_begin(void);
+
 // Whether the board is in a network, for sockets.
 bool baton_network_is_up(void);
 

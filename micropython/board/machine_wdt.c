@@ -30,6 +30,15 @@ static void start(uint32_t timeout_ms) {
     baton_alarm_set(&deadline, (uint64_t)timeout_ms * 1000u, 0);
 }
 
+// A soft reset does not stop it. What was left of its time is not known any
+// more: it begins anew.
+void baton_wdt_begin(void) {
+    const struct baton_board_state *state = baton_board.state;
+    if (state->reset_cause == BATON_RESET_SOFT && state->wdt_timeout_ms != 0) {
+        start(state->wdt_timeout_ms);
+    }
+}
+
 static mp_obj_t wdt_make_new(const mp_obj_type_t *type, size_t n_args,
         size_t n_kw, const mp_obj_t *all_args) {
     (void)type;

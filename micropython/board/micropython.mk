@@ -7,6 +7,7 @@ SRC_USERMOD_C += $(addprefix $(USERMOD_DIR)/, \
 	console.c \
 	esp32_nvs.c \
 	esp32_partition.c \
+	esp_timer.c \
 	files.c \
 	firmware.c \
 	machine_pin.c \

@@ -33,8 +33,14 @@ BATON_NORETURN static void mp_machine_reset(void) {
 
 static mp_int_t mp_machine_reset_cause(void) {
     uint32_t cause = baton_board.state->reset_cause;
-    return cause == BATON_RESET_BROWNOUT ? BATON_RESET_POWER_ON
-                                         : (mp_int_t)cause;
+    switch (cause) {
+    case BATON_RESET_BROWNOUT:
+        return BATON_RESET_POWER_ON;
+    case BATON_RESET_PANIC:
+        return BATON_RESET_HARD;
+    default:
+        return (mp_int_t)cause;
+    }
 }
 
 static mp_obj_t mp_machine_unique_id(void) {

@@ -146,6 +146,7 @@ static int run(void) {
         fputs(usage, stderr);
         return 2;
     }
+    baton_wdt_begin();
     const char *repl = getenv("BATON_REPL");
     if (repl != NULL && strcmp(repl, "raw") == 0) {
         pyexec_mode_kind = PYEXEC_MODE_RAW_REPL;

@@ -67,6 +67,10 @@ void esp_restart(void) {
     exit(BATON_EXIT_RESET);
 }
 
+esp_reset_reason_t esp_reset_reason(void) {
+    return (esp_reset_reason_t)baton_idf_state.config.reset_reason;
+}
+
 struct error_name {
     esp_err_t code;
     const char *name;

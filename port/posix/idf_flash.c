@@ -9,6 +9,7 @@
 #include "idf_state.h"
 
 // The driver holds the bus for no more than this.
+#define CIPHER_BYTES      16u // of one block
 #define WRITE_CHUNK_BYTES 8192u
 
 #define PROGRAM_BYTES_MAX 32u
@@ -218,6 +219,27 @@ esp_err_t esp_flash_write(esp_flash_t *chip, const void *buffer,
     return write_bytes(flash, address, buffer, length);
 }
 
+// Bits of ciphertext cannot be cleared on purpose: what is written over
+// something else reads as rubbish on a chip. Bytes are kept plain here, so this
+// is found by looking.
+static bool is_blank_or_same(const struct baton_flash *flash, uint32_t addr,
+        const uint8_t *data, uint32_t len) {
+    uint8_t now[CIPHER_BYTES];
+    for (uint32_t at = 0; at < len; at += CIPHER_BYTES) {
+        if (flash->read(flash->context, addr + at, now, sizeof(now)) != 0) {
+            return true; // the write tells
+        }
+        bool is_blank = true;
+        for (size_t i = 0; i < sizeof(now); i++) {
+            is_blank = is_blank && now[i] == 0xFF;
+        }
+        if (!is_blank && memcmp(now, data + at, sizeof(now)) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 esp_err_t esp_flash_write_encrypted(esp_flash_t *chip, uint32_t address,
         const void *buffer, uint32_t length) {
     (void)chip;
@@ -226,11 +248,15 @@ esp_err_t esp_flash_write_encrypted(esp_flash_t *chip, uint32_t address,
         return ESP_ERR_FLASH_NOT_INITIALISED;
     }
     if (buffer == NULL || !is_inside(flash, address, length)
-            || address % 16 != 0) {
+            || address % CIPHER_BYTES != 0) {
         return ESP_ERR_INVALID_ARG;
     }
-    if (length % 16 != 0) {
+    if (length % CIPHER_BYTES != 0) {
         return ESP_ERR_INVALID_SIZE;
+    }
+    if (!baton_idf_state.config.blind_program
+            && !is_blank_or_same(flash, address, buffer, length)) {
+        return ESP_ERR_FLASH_OP_FAIL;
     }
     return write_bytes(flash, address, buffer, length);
 }

@@ -8,6 +8,7 @@
 #include "baton-posix/transport.h"
 
 #include <curl/curl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ struct baton_transport_curl {
     bool is_running;
     bool is_paused;
     bool is_answer_awaited; // connected, the request is on its way
+    curl_socket_t kept;     // what the last transfer went over
     uint32_t redirects;
     uint32_t since_ms; // when the hop or the wait for its answer began
     uint32_t received;
@@ -228,6 +230,13 @@ static void stop(struct baton_transport_curl *self) {
     self->body_len = 0;
 }
 
+// Whether the kept connection has ended or holds bytes behind the last answer's
+// end, which libcurl takes for the next one.
+static bool is_spoilt(const struct baton_transport_curl *self) {
+    struct pollfd kept = {.fd = (int)self->kept, .events = POLLIN};
+    return self->kept != CURL_SOCKET_BAD && poll(&kept, 1, 0) > 0;
+}
+
 static int start_hop(struct baton_transport_curl *self) {
     struct baton_http_url url;
     int err = baton_http_url_parse(&url, self->url);
@@ -253,7 +262,10 @@ static int start_hop(struct baton_transport_curl *self) {
     self->is_answer_awaited = false;
     self->since_ms = now_ms();
     memset(&self->pace, 0, sizeof(self->pace));
-    if (curl_easy_setopt(self->easy, CURLOPT_URL, self->url) != CURLE_OK
+    long is_fresh = is_spoilt(self) ? 1 : 0;
+    if (curl_easy_setopt(self->easy, CURLOPT_FRESH_CONNECT, is_fresh)
+                    != CURLE_OK
+            || curl_easy_setopt(self->easy, CURLOPT_URL, self->url) != CURLE_OK
             || curl_easy_setopt(self->easy, CURLOPT_HTTPHEADER, self->headers)
                        != CURLE_OK
             || curl_multi_add_handle(self->multi, self->easy) != CURLM_OK) {
@@ -295,7 +307,7 @@ static int judge_code(const struct baton_transport_curl *self, CURLcode code) {
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
         return BATON_ERR_TLS_PIN;
     case CURLE_PARTIAL_FILE:
-        return BATON_ERR_HTTP_LENGTH;
+        return is_head ? BATON_ERR_NET_RESET : BATON_ERR_HTTP_LENGTH;
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL: // HTTP/0.9: no header at all
         return BATON_ERR_HTTP_FORMAT;
@@ -317,6 +329,7 @@ static int judge_length(const struct baton_transport_curl *self) {
 }
 
 static void end_transfer(struct baton_transport_curl *self, CURLcode code) {
+    curl_easy_getinfo(self->easy, CURLINFO_ACTIVESOCKET, &self->kept);
     bool is_judged = self->verdict != 0 && self->verdict != BATON_ERR_AGAIN;
     self->result = is_judged ? self->verdict : judge_code(self, code);
     if (self->result == 0) {
@@ -385,8 +398,10 @@ static int start_open(struct baton_transport_curl *self,
     self->redirects = 0;
     self->request = *request;
     memset(&self->response, 0, sizeof(self->response));
-    if (len >= sizeof(self->url)
-            || (request->to != 0 && request->to <= request->from)) {
+    if (request->to != 0 && request->to <= request->from) {
+        return BATON_ERR_ARG;
+    }
+    if (len >= sizeof(self->url)) {
         return BATON_ERR_URL;
     }
     memcpy(self->url, request->url, len + 1);
@@ -456,8 +471,12 @@ static int await_body(struct baton_transport_curl *self) {
     uint32_t passed_ms = 0;
     int err = 0;
     if (self->is_paused) {
+        // This hands over what libcurl holds, and may end the transfer.
         self->is_paused = false;
-        curl_easy_pause(self->easy, CURLPAUSE_CONT);
+        CURLcode code = curl_easy_pause(self->easy, CURLPAUSE_CONT);
+        if (code != CURLE_OK) {
+            end_transfer(self, code);
+        }
     }
     if (self->body_len == 0) {
         err = drive(self, 0);
@@ -596,10 +615,13 @@ int baton_transport_curl_make(struct baton_transport_curl **self,
             .read = read_body,
             .close = close_transfer};
     made->options = *options;
+    made->kept = CURL_SOCKET_BAD;
     baton_http_limits_complete(&made->options.limits);
     made->easy = curl_easy_init();
     made->multi = curl_multi_init();
     if (made->easy == NULL || made->multi == NULL
+            || curl_multi_setopt(made->multi, CURLMOPT_MAXCONNECTS, 1L)
+                       != CURLM_OK
             || set_options(made) != CURLE_OK || set_trust(made) != CURLE_OK) {
         baton_transport_curl_free(made);
         return BATON_ERR_NOMEM;

@@ -91,7 +91,7 @@ def test_every_reset_has_its_cause(device):
         "show reset 2", "show reset 3", "show sleep 1000000", "show soft",
         "show signal 9", "show exit 1", "show reset 6", "show exit 0",
     )
-    assert causes(console) == [1, 2, 3, 4, 5, 2, 2, 6]
+    assert causes(console) == [1, 2, 3, 4, 5, 7, 7, 6]
     assert report["boots"] == 7 and report["starts"] == 8
     assert report["crashes"] == 2
     assert report["end"] == "scripts ended"

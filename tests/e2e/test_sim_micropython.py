@@ -212,6 +212,68 @@ def test_killed_in_an_update_it_goes_on(board):
         expect_updated(board, report)
 
 
+POWER = """
+import machine
+cause = machine.reset_cause()
+rtc = machine.RTC()
+print("cause", cause, "memory", rtc.memory())
+with open("log", "a") as log:
+    log.write("x")
+rtc.memory(b"kept")
+with open("log") as log:
+    step = len(log.read())
+if step < 3:
+    print("ready")
+while step < 3:
+    pass
+"""
+
+
+@pytest.mark.parametrize("number, reason, what", [
+    (signal.SIGUSR1, "rst:0x1 (POWERON_RESET)", "power cut"),
+    (signal.SIGUSR2, "rst:0xf (RTCWDT_BROWN_OUT_RESET)", "brownout"),
+])
+def test_power_is_cut_by_a_signal(board, number, reason, what):
+    (board.fs / "main.py").write_text(POWER)
+    process = subprocess.Popen(
+        [board.baton_path, "sim", "--flash", "dev.bin", "--fs", "fs"],
+        cwd=board.folder, stdin=subprocess.DEVNULL, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line == "ready\n":
+            process.send_signal(number)
+    assert process.wait(timeout=30) == 0
+    output = "".join(lines)
+    # What the chip knows; MicroPython tells the two apart no more than it does.
+    assert output.count(what + "\n") == 2
+    assert output.count(reason) == (3 if number == signal.SIGUSR1 else 2)
+    assert output.count("cause 1 memory b''") == 3
+    assert "after 3 boots" in lines[-1]
+
+
+def test_planned_brownout(board):
+    console, report, _ = board.run("--cut-at", 5, "--brownout")
+    assert "\nbrownout, mode torn, at flash operation 5: " in console
+    assert console.count("RTCWDT_BROWN_OUT_RESET") == 1
+    expect_updated(board, report)
+
+
+def test_watchdog_outlives_a_soft_reset(board):
+    (board.fs / "main.py").write_text(
+        "import machine, time\n"
+        "print('cause', machine.reset_cause())\n"
+        "if machine.reset_cause() == 1:\n"
+        "    machine.WDT(timeout=300)\n"
+        "    machine.soft_reset()\n"
+        "while machine.reset_cause() == 5:\n"
+        "    pass\n")
+    console, report, _ = board.run()
+    assert re.findall(r"^cause (\d)$", console, re.M) == ["1", "5", "3"]
+    assert report["boots"] == 2
+
+
 def test_interrupt_ends_a_script(board):
     (board.fs / "main.py").write_text("print('ready')\nwhile True: pass\n")
     process = subprocess.Popen(

@@ -183,6 +183,12 @@ class Board:
             raise Failed(INVALID_ARG)
         if not guarded and len(data) % 16 != 0:
             raise Failed(INVALID_SIZE)
+        if not guarded and not self.blind:
+            # A block of ciphertext cannot become another one.
+            for off in range(0, len(data), 16):
+                now = bytes(self.flash[addr + off : addr + off + 16])
+                if now not in (b"\xff" * 16, bytes(data[off : off + 16])):
+                    raise Failed(FLASH_OP_FAIL)
         for off in range(0, len(data), 8192):
             piece = data[off : off + 8192]
             at = addr + off

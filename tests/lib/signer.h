@@ -27,7 +27,7 @@ size_t signer_sign_raw(const struct signer *self, const char *header,
         const void *payload, size_t len, char *out, size_t capacity);
 
 // A store in memory, some of whose calls can fail.
-#define MEMORY_STORE_VALUES 4
+#define MEMORY_STORE_VALUES 8
 
 struct memory_store {
     struct baton_store store;

@@ -3,3 +3,4 @@
 include("$(MPY_DIR)/extmod/asyncio")
 require("requests")
 freeze("modules")
+package("baton", base_path="../../package")

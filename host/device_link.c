@@ -1,0 +1,86 @@
+// Commands to a script on the device (device_script.h), with data and answers.
+// SPDX-License-Identifier: MIT
+#include "device_link.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "baton/error.h"
+#include "device_script.h"
+
+enum { TRIES = 5, ANSWER_MS = 10000 };
+
+uint32_t device_crc32(uint32_t crc, const void *data, size_t len) {
+    const uint8_t *at = data;
+    crc = ~crc;
+    for (; len > 0; len--) {
+        crc ^= *at++;
+        for (int bit = 0; bit < 8; bit++) {
+            crc = crc >> 1 ^ (crc & 1u ? 0xEDB88320u : 0u);
+        }
+    }
+    return ~crc;
+}
+
+static size_t encode(uint8_t *out, const uint8_t *data, size_t len) {
+    static const char special[] = "\x03\n\r\x11\x13\x1a\x1c\x1d}";
+    size_t to = 0;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t byte = data[i];
+        if (byte != 0 && strchr(special, byte) != NULL) {
+            out[to++] = DEVICE_ESCAPE;
+            byte ^= 0x40;
+        }
+        out[to++] = byte;
+    }
+    return to;
+}
+
+int device_command(
+        struct repl *self, char op, uint32_t a, uint32_t size, uint32_t crc) {
+    char text[64];
+    snprintf(text, sizeof(text), "%c%05x%05x%08x\n", op, (unsigned)a,
+            (unsigned)size, (unsigned)crc);
+    return repl_send(self, text, DEVICE_COMMAND_BYTES);
+}
+
+int device_expect_ok(struct repl *self) {
+    int err = repl_answer(self, ANSWER_MS);
+    if (err != 0) {
+        return err;
+    }
+    return strcmp(self->line, "K") == 0 ? 0 : BATON_ERR_DEVICE_WRITE;
+}
+
+int device_send(
+        struct repl *self, char op, uint32_t a, const void *data, size_t len) {
+    uint8_t encoded[2 * DEVICE_DATA_MAX];
+    size_t size = encode(encoded, data, len);
+    uint32_t crc = device_crc32(0, data, len);
+    for (int i = 0; i < TRIES; i++) {
+        int err = device_command(self, op, a, (uint32_t)size, crc);
+        if (err == 0) {
+            err = repl_send(self, encoded, size);
+        }
+        if (err == 0) {
+            err = repl_answer(self, ANSWER_MS);
+        }
+        if (err != 0) {
+            return err;
+        }
+        if (strcmp(self->line, "K") == 0) {
+            return 0;
+        }
+    }
+    return BATON_ERR_DEVICE_WRITE;
+}
+
+int device_open(struct repl *self, const char *port, uint32_t baud) {
+    int err = repl_open(self, port, baud);
+    return err != 0 ? err : repl_enter(self);
+}
+
+int device_start(struct repl *self, const char *script) {
+    const char *const pieces[] = {device_script_link, script, NULL};
+    return repl_start(self, pieces);
+}

@@ -1,0 +1,32 @@
+// Commands to a script on the device (device_script.h), with data and answers.
+// SPDX-License-Identifier: MIT
+#ifndef BATON_HOST_DEVICE_LINK_H
+#define BATON_HOST_DEVICE_LINK_H
+
+#include "repl.h"
+
+#define DEVICE_DATA_MAX 4096u
+
+// The ordinary CRC-32, continued from `crc` (0 to begin).
+uint32_t device_crc32(uint32_t crc, const void *data, size_t len);
+
+// Sends a command without data. a and size are below 2^20.
+// Returns  as repl_answer
+int device_command(
+        struct repl *self, char op, uint32_t a, uint32_t size, uint32_t crc);
+
+// Sends a command with data and waits for its answer, ":K". What was damaged on
+// the way is sent again.
+// Returns  as repl_answer, and BATON_ERR_DEVICE_WRITE
+int device_send(
+        struct repl *self, char op, uint32_t a, const void *data, size_t len);
+
+// Waits for ":K".
+int device_expect_ok(struct repl *self);
+
+// Opens the port, enters the raw REPL and starts a script behind the link.
+// Returns  0, and those of repl_open, repl_enter, repl_start
+int device_open(struct repl *self, const char *port, uint32_t baud);
+int device_start(struct repl *self, const char *script);
+
+#endif

@@ -1,0 +1,426 @@
+# Updates that a device survives. docs/PYTHON.md tells how to use it.
+# SPDX-License-Identifier: MIT
+import time
+
+import _baton
+from micropython import const
+
+try:
+    from _baton import Partition
+except ImportError:  # stock firmware: the port's own
+    from esp32 import Partition
+
+# enum baton_agent_state
+IDLE = const(0)
+CHECKING = const(1)
+FETCHING = const(2)
+VERIFYING = const(3)
+READY = const(4)
+REBOOTING = const(5)
+TRIAL = const(6)
+WAITING = const(7)
+
+# enum baton_agent_question
+MAY_FETCH = const(0)
+MAY_SWITCH = const(1)
+MAY_REBOOT = const(2)
+MAY_CONFIRM = const(3)
+
+_ALLOW_UNSIGNED = const(1)
+_TRUSTED_TLS = const(2)
+
+_CONFIRM_BY_APPLICATION = const(1)
+_KEEP_RUNNING = const(2)
+_REQUIRE_CLOCK = const(4)
+
+_CODEC_BYTES = const(15744)  # BATON_CODEC_STATE_S_BYTES
+_HEAP_TO_SPARE = const(24576)
+_ERR_STATE = const(-200)
+
+_TRIAL_BOOT = const(9)
+_STATUS = ("state", "error", "attempts", "bytes", "total", "done", "seconds",
+           "sequence", "encoding", "trial_boot", "from", "to")
+_ENCODINGS = ("raw", "packed", "delta")
+_STATES = ("idle", "checking", "fetching", "verifying", "ready", "rebooting",
+           "trial", "waiting")
+
+_agent = None
+
+
+class Error(OSError):
+    """What Baton refuses, or what went wrong. code: the number that every side
+    of Baton knows it by; str() is the sentence, hint what can be done."""
+
+    def __init__(self, code):
+        self.code = code
+        self.name, self.text, self.hint = _baton.error(code)
+        super().__init__(code, self.text)
+
+    def __str__(self):
+        return self.text
+
+
+def _call(function, *args):
+    # C raises OSError with nothing but the code; ESP-IDF's have a name with it.
+    try:
+        return function(*args)
+    except OSError as exc:
+        if len(exc.args) == 1 and exc.args[0] < 0:
+            raise Error(exc.args[0])
+        raise
+
+
+def _key(key):
+    # A public key as 64 bytes: those, PEM, or "x.y" as `baton key show` has it.
+    import binascii
+
+    if isinstance(key, str) and key.startswith("-----BEGIN PUBLIC KEY"):
+        key = binascii.a2b_base64("".join(key.strip().split("\n")[1:-1]))[-64:]
+    elif isinstance(key, str):
+        text = key.strip().replace("-", "+").replace("_", "/")
+        key = b"".join(binascii.a2b_base64(half + "=") for half in text.split("."))
+    if len(key) != 64:
+        raise Error(-22)
+    return bytes(key)
+
+
+def _digest(sha256):
+    if isinstance(sha256, str):
+        import binascii
+
+        sha256 = binascii.unhexlify(sha256)
+    if sha256 is not None and len(sha256) != 32:
+        raise Error(-22)
+    return sha256
+
+
+def _certificates(ca):
+    # PEM or DER, or the name of a file that holds it.
+    if isinstance(ca, str) and "-----BEGIN" not in ca:
+        with open(ca, "rb") as file:
+            return file.read()
+    return ca
+
+
+def _places():
+    """The partitions that the agent reaches, and which of them are what: the
+    slots in order, otadata, and what runs where that is no slot."""
+    parts = []
+    while len(parts) < 16:
+        found = Partition.find(Partition.TYPE_APP, 0x10 + len(parts))
+        if not found:
+            break
+        parts.append(found[0])
+    slots = len(parts)
+    otadata = Partition.find(Partition.TYPE_DATA, 0)
+    if slots < 2 or not otadata:
+        raise Error(-280)
+    parts.append(otadata[0])
+    running = Partition(Partition.RUNNING)
+    index = running.info()[1] - 0x10
+    if not 0 <= index < slots:
+        index = -1
+        parts.append(running)
+    return parts, slots, index
+
+
+class Agent:
+    """The update agent. One at a time; during a trial the one that start() made.
+
+    config: a dict of what follows; arguments by name come first.
+    """
+
+    def __init__(self, config=None, **options):
+        from .port import Port
+
+        o = {} if config is None else dict(config)
+        o.update(options)
+        get = lambda name, default=None: o.pop(name, default)
+        self.wait_ms = self.done = self.total = self.error = 0
+        self.state = IDLE
+        self._port = Port(
+            get("feed"), get("decide"), get("event"), get("ntp", "pool.ntp.org")
+        )
+        self._source = {
+            name: get(name)
+            for name in ("url", "sha256", "ca", "pin", "allow_unsigned", "wait_ms",
+                         "authorization")
+        }
+        self._codec = None
+        keys = get("keys")
+        by_application = get("confirm", "server") == "application"
+        self.by_application = by_application
+        flags = _CONFIRM_BY_APPLICATION if by_application else 0
+        flags |= _KEEP_RUNNING if get("keep_running") else 0
+        flags |= _REQUIRE_CLOCK if get("require_clock") else 0
+        texts = (get("product", ""), get("board", ""), _device_id(get("device_id")))
+        numbers = (
+            flags,
+            int(get("deadline_s", 300) * 1000),
+            get("trial_boots", 0),
+            get("trial_failures", 0),
+            get("inconclusive", 0),
+            get("retry_min_ms", 0),
+            get("retry_max_ms", 0),
+            get("retries", 0),
+            get("total_max", 0),
+            1 if get("rollback", True) else 0,
+            _mpy_abi(),
+        )
+        # A larger erase: ESP-IDF's own, or by 64 KiB of memory to spare.
+        block = get("block", getattr(_baton, "erase", None))
+        self._use_codec = get("codec", True)
+        if o:
+            raise TypeError("unknown option: " + ", ".join(o))
+        parts, slots, running = _places()
+        self._flash = _call(_baton.flash, block, *parts)
+        self._handle = _call(
+            _baton.agent, self._port, self._flash, (slots, running), texts,
+            numbers, None if keys is None else _key(keys),
+        )
+        self.state = _call(_baton.agent_status, self._handle)[0]
+
+    def check(self, url=None, **options):
+        """Asks for an update; it happens in the steps that follow."""
+        import gc
+
+        from .net import Stream
+
+        o = dict(self._source)
+        o.update(options)
+        if url is not None:
+            o["url"] = url
+        stream = Stream(
+            _certificates(o["ca"]), o["pin"], self._port.clock_is_set,
+            100 if o["wait_ms"] is None else o["wait_ms"],
+        )
+        flags = _ALLOW_UNSIGNED if o["allow_unsigned"] else 0
+        if o["ca"] is not None or o["pin"] is not None:
+            flags |= _TRUSTED_TLS
+        if self._use_codec and self._codec is None:
+            gc.collect()
+            if gc.mem_free() > _CODEC_BYTES + _HEAP_TO_SPARE:
+                self._codec = bytearray(_CODEC_BYTES)
+        _call(_baton.agent_check, self._handle, o["url"], _digest(o["sha256"]),
+              flags, stream, o["authorization"], self._codec)
+
+    def step(self):
+        """Does a bounded piece of work; returns the state after it. wait_ms,
+        done, total and error are set."""
+        try:
+            result = _call(_baton.agent_step, self._handle)
+        finally:
+            raised, self._port.raised = self._port.raised, None
+        self.state, self.wait_ms, self.done, self.total, self.error = result
+        if raised is not None:
+            raise raised
+        return self.state
+
+    def on_trial(self):
+        return _call(_baton.agent_status, self._handle)[_TRIAL_BOOT] > 0
+
+    def mark(self):
+        """The reset that follows is wanted, and no fault of a trial."""
+        _call(_baton.agent_mark, self._handle)
+
+    def confirm(self):
+        """The version on trial is healthy: keeps it, from the next step on."""
+        _call(_baton.agent_confirm, self._handle)
+
+    def reject(self):
+        """Gives the version on trial up; the next step restarts into the old."""
+        _call(_baton.agent_reject, self._handle)
+
+    def revert(self):
+        """Goes back to the version in the other slot, in the next steps."""
+        _call(_baton.agent_revert, self._handle)
+
+    def switch(self):
+        """With keep_running, in READY: the new version boots next."""
+        _call(_baton.agent_switch, self._handle)
+
+    def cancel(self):
+        """Gives up what is under way; what was downloaded stays for later."""
+        _call(_baton.agent_cancel, self._handle)
+
+    def status(self):
+        """How the last update went, as a dict."""
+        status = dict(zip(_STATUS, _call(_baton.agent_status, self._handle)))
+        status["state"] = _STATES[status["state"]]
+        status["encoding"] = _ENCODINGS[status["encoding"]]
+        error = status["error"]
+        status["text"] = _baton.error(error)[1] if error else ""
+        return status
+
+    def _run(self, progress=None, until=None):
+        # Steps until there is nothing to do; returns True where a new version
+        # waits for the reset.
+        shown = None
+        while True:
+            state = self.step()
+            now = (self.done, self.total)
+            if progress is not None and state == FETCHING and now != shown:
+                shown = now
+                progress(*now)
+            if state == READY:
+                self.switch()
+            elif state == REBOOTING:
+                return True
+            elif state == IDLE:
+                if self.error:
+                    raise Error(self.error)
+                return False
+            elif until is not None and until(self):
+                return False
+            if self.wait_ms:
+                self._port.feed()
+                time.sleep_ms(min(self.wait_ms, 200))
+
+
+def _device_id(device_id):
+    if device_id is None:
+        import machine
+
+        device_id = machine.unique_id()
+    return device_id
+
+
+def _mpy_abi():
+    # What a new firmware must be able to load: nothing where _baton is in it.
+    if not hasattr(_baton, "__file__"):
+        return 0
+    import sys
+
+    return sys.implementation._mpy & 0x3FF
+
+
+def _get(options):
+    # The agent of a trial goes on, with other sources; else a fresh one.
+    global _agent
+    if _agent is None or _agent.state == IDLE:
+        _agent = None
+        _agent = Agent(options)
+    return _agent
+
+
+def _drop():
+    # Nothing stays in memory but for a trial.
+    global _agent
+    if _agent is not None and not _agent.on_trial():
+        _agent = None
+
+
+def start(deadline_s=300, **options):
+    """The first statement of boot.py: puts right what a power cut left, counts
+    a trial's boot and arms its deadline. Returns True on trial. On a settled
+    device nothing is written, and nothing stays in memory."""
+    global _agent
+    options["deadline_s"] = deadline_s
+    _agent = None
+    _agent = Agent(options)
+    if _agent.state == REBOOTING:  # the trial is over
+        _agent.step()
+    _drop()
+    return _agent is not None
+
+
+def update(url, *, sha256=None, ca=None, pin=None, keys=None, progress=None,
+           reboot=True, allow_unsigned=False, **options):
+    """Installs what the URL offers and restarts into it; returns False where
+    that runs already, True with reboot=False. Raises Error."""
+    options["keys"] = keys
+    options["keep_running"] = not reboot
+    agent = _get(options)
+    if agent.by_application and agent.on_trial():
+        return False  # first things first: confirm() or revert()
+    try:
+        agent.check(url, sha256=sha256, ca=ca, pin=pin,
+                    allow_unsigned=allow_unsigned)
+        return agent._run(progress)
+    finally:
+        _drop()
+
+
+def check(url, *, sha256=None, ca=None, pin=None, keys=None,
+          allow_unsigned=False, **options):
+    """What an update from the URL would install, as a dict; None where there is
+    nothing newer. Nothing of it is written."""
+    found = []
+
+    def decide(question, release):
+        if question == MAY_FETCH and not found:
+            found.append(release or ("", 0, 0, ""))
+        return 60000
+
+    _drop()
+    if _agent is not None:
+        raise Error(_ERR_STATE)  # on trial: confirm() or revert() comes first
+    agent = Agent(options, decide=decide, keys=keys)
+    agent.check(url, sha256=sha256, ca=ca, pin=pin, allow_unsigned=allow_unsigned)
+    agent._run(until=lambda _: found)
+    agent.cancel()
+    if not found:
+        return None
+    return dict(zip(("version", "sequence", "bytes", "notes"), found[0]))
+
+
+def confirm():
+    """Keeps the version that is on trial. Returns whether there was a trial."""
+    agent = _get({})
+    was = agent.on_trial()
+    if was:
+        agent.confirm()
+        agent._run(until=lambda self: not self.on_trial())
+    _drop()
+    return was
+
+
+def revert():
+    """Back to the other version: of a trial, or after it. Restarts."""
+    agent = _get({})
+    if agent.on_trial():
+        agent.reject()
+    else:
+        agent.revert()
+    agent._run()
+
+
+def reset():
+    """Restarts. During a trial use this and not machine.reset(), which looks
+    like a crash of the new version."""
+    import machine
+
+    if _agent is not None:
+        _agent.mark()
+    machine.reset()
+
+
+def status():
+    """How the last update went, as a dict."""
+    return (_agent or Agent()).status()
+
+
+async def run(url, *, interval_s=3600, sha256=None, ca=None, pin=None,
+              keys=None, allow_unsigned=False, **options):
+    """An asyncio task: looks for updates for ever. What goes wrong is in
+    status(), and tried again after interval_s."""
+    import asyncio
+
+    options["keys"] = keys
+    while True:
+        agent = _get(dict(options))
+        try:
+            if not (agent.by_application and agent.on_trial()):
+                agent.check(url, sha256=sha256, ca=ca, pin=pin, wait_ms=0,
+                            allow_unsigned=allow_unsigned)
+            last = None
+            while agent.step() != IDLE:
+                now = (agent.state, agent.done)
+                # Other tasks come first, and longer where nothing moves.
+                await asyncio.sleep_ms(
+                    min(agent.wait_ms, 1000) or (10 if now == last else 0))
+                last = now
+        finally:
+            agent = None
+            _drop()
+        await asyncio.sleep(interval_s)

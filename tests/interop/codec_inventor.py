@@ -1,0 +1,129 @@
+"""Payloads made by chance: the model of the decoder asks, chance answers, and
+what a range coder makes of the answers is a payload."""
+# SPDX-License-Identifier: MIT
+import struct
+
+import codec_model as model
+from codec_parts_model import Coder
+
+
+def number(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def make_payload(rng, machine, old, new_bytes, bodies):
+    """A payload with a right header and whatever bodies."""
+    encoding = model.DELTA if old else model.PACKED
+    logs = [rng.randrange(4, 12) for _ in range(3)]
+    places = rng.randrange(5) if machine else 0
+    head = b"BatP\x01" + bytes([
+        encoding, rng.randrange(2), machine | places << 4,
+        logs[0] | logs[1] << 4, logs[2]])
+    head += struct.pack("<H", rng.choice([8, 30, 512]))
+    head += number(new_bytes) + bytes(32)
+    if old:
+        head += number(len(old)) + bytes(32)
+    if machine:
+        if old:
+            head += struct.pack("<H", 0b010)
+        head += struct.pack("<H", 0b010)
+        for _ in range(places):
+            head += struct.pack("<HB", rng.choice([0x3FFC, 0x5000]),
+                                rng.randrange(4))
+    return head + b"".join(number(len(body)) for body in bodies) + b"".join(
+        bodies)
+
+
+class Inventor(Coder):
+    """Answers a decoder's questions as chance wants it, mostly what the model
+    expects, and writes down the bytes that would have answered so."""
+
+    def __init__(self, rng, decoder):
+        super().__init__(b"")
+        self.rng, self.decoder = rng, decoder
+        self.surprise = rng.choice([0, 0.003, 0.05])
+        self.low, self.shifts = 0, 0
+        self.forced = []
+
+    def decide(self, p):
+        p_yes = 0.5 if self.rng.random() < self.surprise else p / 65536
+        yes = self.rng.random() < p_yes
+        if self.forced:
+            yes = self.forced.pop(0)
+        bound = self.range * p >> 16
+        if yes:
+            self.range = bound
+        else:
+            self.low += bound
+            self.range -= bound
+        while self.range < 1 << 24:
+            self.range <<= 8
+            self.low <<= 8
+            self.shifts += 1
+        return int(yes)
+
+    def ask_number(self, table, is_signed):
+        """Numbers that lead somewhere."""
+        decoder, tables = self.decoder, self.decoder.tables
+        if table is tables["jump", 0] or table is tables["jump", 1]:
+            number = self.rng.randrange(len(decoder.old)) - decoder.base
+            if table is tables["jump", 0]:
+                number = self.rng.randrange(-40, 40)
+        elif is_signed:
+            number = self.rng.choice([0, 2, -2, 4, -8, 64, 4096])
+        else:
+            number = self.rng.randrange(
+                self.rng.choice([1, 40, len(decoder.out)]) or 1)
+        bits = (abs(number) + 1).bit_length() - 1
+        self.forced = [1] * bits + [0] + [
+            int(bit) for bit in f"{abs(number) + 1:b}"[1:]] + [number < 0]
+        if number == 0 or not is_signed:
+            self.forced.pop()
+        return super().ask_number(table, is_signed)
+
+    def body(self):
+        """As few bytes as name this number and not a longer one."""
+        size = 4 + self.shifts
+        for spare in (4, 3, 2, 1, 0):
+            step = 1 << 8 * spare
+            value = -(-self.low // step) * step
+            if value < self.low + self.range:
+                return value.to_bytes(size, "big")[:size - spare]
+        raise AssertionError("a range holds its own low end")
+
+
+def random_body(rng):
+    """Random bytes; with runs of one kind, which say yes or no for long."""
+    body = b""
+    while len(body) < 200:
+        if rng.random() < 0.2:
+            body += bytes([rng.choice([0, 255])]) * rng.randrange(6)
+        else:
+            body += bytes(rng.choices(range(256), k=rng.randrange(60)))
+    return body
+
+
+def invent(rng, machine, old, before, new_bytes):
+    """A payload that decodes to something, and what it decodes to; None where
+    chance led into a wall."""
+    bodies, coders = [b""] * (new_bytes // model.SEGMENT_BYTES + 1), []
+    payload = make_payload(rng, machine, old, new_bytes, bodies)
+    header = model.read_header(payload)
+    out = bytearray(before)
+    first = len(before) // model.SEGMENT_BYTES
+
+    def make_coder(decoder):
+        coders.append(Inventor(rng, decoder))
+        return coders[-1]
+    try:
+        model.decode_from(header, old, out, first, make_coder)
+    except model.Corrupt:
+        return None
+    bodies = [b""] * first + [coder.body() for coder in coders]
+    end = len(payload) - len(bodies)
+    return payload[:end] + b"".join(number(len(body)) for body in bodies
+                                    ) + b"".join(bodies), bytes(out)
