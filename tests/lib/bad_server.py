@@ -43,7 +43,8 @@ class Answer:
 
     cut: int = None          # send so many bytes of the whole answer
     cut_body: int = None     # send so many bytes of the body
-    end: str = "keep"        # then: keep, close, reset, hang
+    end: str = "keep"        # then: keep, close, reset, hang, or with TLS
+                             # drop: close without a word
     endless: bool = False    # then: the body over and over
     delay: float = 0         # before anything, in seconds
     drip: tuple = None       # (bytes, seconds): so many each time
@@ -182,14 +183,16 @@ class BadServer:
             thread.start()
 
     def _serve(self, connection, number):
-        plain = connection
         with self._lock:
-            self._open.add(plain)
+            self._open.add(connection)
+        plain = connection
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.settimeout(LIMIT_SECONDS)
             if self._tls:
                 connection = self._tls.wrap_socket(connection, server_side=True)
+                with self._lock:
+                    self._open.add(connection)
             while not self._stopped.is_set():
                 request = self._receive(connection, number)
                 if request is None or not self._answer(connection, request):
@@ -200,7 +203,7 @@ class BadServer:
             pass  # the client went away
         finally:
             with self._lock:
-                self._open.discard(plain)
+                self._open -= {plain, connection}
             connection.close()
 
     def _receive(self, connection, number):
