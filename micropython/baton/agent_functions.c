@@ -8,6 +8,7 @@
 #include "baton/agent.h"
 
 #include "baton-freestanding/crypto.h"
+#include "baton-freestanding/p256.h"
 #include "baton/error.h"
 #include "python_port.h"
 #include "python_stream.h"
@@ -165,14 +166,20 @@ static int find_chip(
     return err;
 }
 
+// NULL where it is empty.
+static const char *get_text(mp_obj_t object) {
+    const char *text = mp_obj_str_get_str(object);
+    return text[0] != '\0' ? text : NULL;
+}
+
 static void set_texts(struct agent_handle *self,
         struct baton_agent_config *config, mp_obj_t tuple) {
     mp_obj_t items[TEXTS];
     get_items(tuple, TEXTS, items);
     mp_buffer_info_t id;
     self->texts = tuple;
-    config->product = mp_obj_str_get_str(items[TEXT_PRODUCT]);
-    config->board = mp_obj_str_get_str(items[TEXT_BOARD]);
+    config->product = get_text(items[TEXT_PRODUCT]);
+    config->board = get_text(items[TEXT_BOARD]);
     baton_binding_data(items[TEXT_DEVICE_ID], &id);
     config->device_id = id.buf;
     config->device_id_len = id.len;
@@ -225,6 +232,7 @@ static mp_obj_t agent_new(size_t n_args, const mp_obj_t *args) {
     self->flash = baton_binding_flash(args[1]);
     baton_python_port_begin(&self->port, args[0]);
     baton_crypto_init(&self->crypto);
+    self->crypto.verify_p256 = baton_p256_callback;
     baton_binding_check(baton_python_stream_begin(
             &self->stream, &self->port.clock, MP_OBJ_NULL, mp_const_none));
     set_places(self, &config, args[2]);

@@ -35,7 +35,10 @@ _REQUIRE_CLOCK = const(4)
 
 _CODEC_BYTES = const(15744)  # BATON_CODEC_STATE_S_BYTES
 _HEAP_TO_SPARE = const(24576)
-_ERR_STATE = const(-200)
+_ERR_ARG = const(-22)
+_ERR_NO_OTADATA = const(-280)
+_ERR_KEY_FORMAT = const(-292)
+_ERR_ON_TRIAL = const(-322)
 
 _TRIAL_BOOT = const(9)
 _STATUS = ("state", "error", "attempts", "bytes", "total", "done", "seconds",
@@ -74,13 +77,18 @@ def _key(key):
     # A public key as 64 bytes: those, PEM, or "x.y" as `baton key show` has it.
     import binascii
 
-    if isinstance(key, str) and key.startswith("-----BEGIN PUBLIC KEY"):
-        key = binascii.a2b_base64("".join(key.strip().split("\n")[1:-1]))[-64:]
-    elif isinstance(key, str):
-        text = key.strip().replace("-", "+").replace("_", "/")
-        key = b"".join(binascii.a2b_base64(half + "=") for half in text.split("."))
+    try:
+        if isinstance(key, str):
+            key = key.strip()
+            if key.startswith("-----BEGIN PUBLIC KEY"):
+                key = binascii.a2b_base64("".join(key.split("\n")[1:-1]))[-64:]
+            else:
+                x, y = key.replace("-", "+").replace("_", "/").split(".")
+                key = binascii.a2b_base64(x + "=") + binascii.a2b_base64(y + "=")
+    except ValueError:
+        key = b""
     if len(key) != 64:
-        raise Error(-22)
+        raise Error(_ERR_KEY_FORMAT)
     return bytes(key)
 
 
@@ -88,9 +96,12 @@ def _digest(sha256):
     if isinstance(sha256, str):
         import binascii
 
-        sha256 = binascii.unhexlify(sha256)
+        try:
+            sha256 = binascii.unhexlify(sha256)
+        except ValueError:
+            sha256 = b""
     if sha256 is not None and len(sha256) != 32:
-        raise Error(-22)
+        raise Error(_ERR_ARG)
     return sha256
 
 
@@ -114,7 +125,7 @@ def _places():
     slots = len(parts)
     otadata = Partition.find(Partition.TYPE_DATA, 0)
     if slots < 2 or not otadata:
-        raise Error(-280)
+        raise Error(_ERR_NO_OTADATA)
     parts.append(otadata[0])
     running = Partition(Partition.RUNNING)
     index = running.info()[1] - 0x10
@@ -151,7 +162,8 @@ class Agent:
         by_application = get("confirm", "server") == "application"
         self.by_application = by_application
         flags = _CONFIRM_BY_APPLICATION if by_application else 0
-        flags |= _KEEP_RUNNING if get("keep_running") else 0
+        self.keep_running = bool(get("keep_running"))
+        flags |= _KEEP_RUNNING if self.keep_running else 0
         flags |= _REQUIRE_CLOCK if get("require_clock") else 0
         texts = (get("product", ""), get("board", ""), _device_id(get("device_id")))
         numbers = (
@@ -265,7 +277,8 @@ class Agent:
             if state == READY:
                 self.switch()
             elif state == REBOOTING:
-                return True
+                if self.keep_running:
+                    return True
             elif state == IDLE:
                 if self.error:
                     raise Error(self.error)
@@ -319,7 +332,7 @@ def start(deadline_s=300, **options):
     _agent = None
     _agent = Agent(options)
     if _agent.state == REBOOTING:  # the trial is over
-        _agent.step()
+        _agent._run()
     _drop()
     return _agent is not None
 
@@ -354,7 +367,7 @@ def check(url, *, sha256=None, ca=None, pin=None, keys=None,
 
     _drop()
     if _agent is not None:
-        raise Error(_ERR_STATE)  # on trial: confirm() or revert() comes first
+        raise Error(_ERR_ON_TRIAL)  # confirm() or revert() comes first
     agent = Agent(options, decide=decide, keys=keys)
     agent.check(url, sha256=sha256, ca=ca, pin=pin, allow_unsigned=allow_unsigned)
     agent._run(until=lambda _: found)
