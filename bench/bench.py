@@ -26,7 +26,8 @@ def arguments():
                         help="methods whose name contains this")
     parser.add_argument("--count", choices=["none", "ours", "all"],
                         default="all", help="whose decoder's instructions to "
-                        "count; all: peers' on images up to 512 KiB only")
+                        "count; but for our deltas only on images up to 512 "
+                        "KiB")
     parser.add_argument("--json", metavar="FILE", help="results for gate.py")
     parser.add_argument("--doc", metavar="FILE",
                         help="put the table between the marks in this file")
@@ -85,9 +86,10 @@ def count(method, names):
 def wants_count(method, new_len, how):
     if how == "none" or not shutil.which("valgrind"):
         return False
-    if method.is_ours:
+    if method.is_ours and method.is_delta:
         return True
-    return how == "all" and method.idle and new_len <= 512 * 1024
+    is_small = new_len <= 512 * 1024
+    return is_small and (method.is_ours or (how == "all" and method.idle))
 
 
 def measure(method, old, new, work, how):
