@@ -80,6 +80,7 @@ int baton_agent_fetch_update(struct baton_agent *self, uint32_t off) {
             .suspect_off = off != 0 ? self->journal.marked * sector : 0,
             .resume_head = off != 0 ? self->journal.head : NULL,
             .sha256 = release->has_sha256 ? release->sha256 : NULL,
+            .keep = self->uses_map ? self->scratch.fetch.map : NULL,
             .no_block_erase = config->no_block_erase,
             .work = config->work,
             .work_len = sector,

@@ -121,26 +121,39 @@ static void consume_erased(struct baton_update *self, uint32_t off) {
     }
 }
 
+static bool is_any_kept(
+        const struct baton_update *self, uint32_t off, uint32_t len) {
+    uint32_t sector = off / self->sector_bytes;
+    uint32_t end = (off + len) / self->sector_bytes;
+    while (sector < end
+            && (self->config.keep[sector / 8u] >> sector % 8u & 1u) == 0) {
+        sector++;
+    }
+    return sector < end;
+}
+
 // The larger erase destroys what lies ahead, so it is for updates that bring
-// all of it: from the beginning, in order.
+// all of it: those that say what they keep, or from the beginning, in order.
 static bool can_erase_block(const struct baton_update *self, uint32_t off) {
     const struct baton_update_config *config = &self->config;
     uint32_t block = self->block_bytes;
-    if (block == 0 || config->no_block_erase || !self->sequential
-            || config->resume_off != 0) {
-        return false;
-    }
     uint32_t end = config->image_bytes != 0
                            ? round_up(config->image_bytes, self->sector_bytes)
                            : config->slot_bytes;
-    return (config->slot_addr + off) % block == 0 && off <= end
-           && block <= end - off;
+    if (block == 0 || config->no_block_erase || off > end || block > end - off
+            || (config->slot_addr + off) % block != 0) {
+        return false;
+    }
+    if (config->keep != NULL) {
+        return !is_any_kept(self, off, block);
+    }
+    // Behind an unfinished update's first sector lie sectors worth keeping.
+    return self->sequential && config->resume_off == 0
+           && (off != 0 || self->was_clean);
 }
 
 static int erase_for(struct baton_update *self, uint32_t off) {
-    // Behind an unfinished update's first sector lie sectors worth keeping.
-    bool keep_block = off == 0 && !self->was_clean;
-    bool whole_block = can_erase_block(self, off) && !keep_block;
+    bool whole_block = can_erase_block(self, off);
     return erase_range(
             self, off, whole_block ? self->block_bytes : self->sector_bytes);
 }
@@ -287,8 +300,7 @@ static bool is_config_complete(const struct baton_update_config *config) {
 // The head is programmed alone, so it has to be whole units.
 static bool is_unit_usable(const struct baton_flash *flash) {
     uint32_t unit = flash->program_bytes != 0 ? flash->program_bytes : 1u;
-    return unit <= BATON_UPDATE_HEAD_BYTES
-           && BATON_UPDATE_HEAD_BYTES % unit == 0;
+    return BATON_UPDATE_HEAD_BYTES % unit == 0;
 }
 
 static int check_config(struct baton_update *self) {
@@ -309,13 +321,11 @@ static int check_config(struct baton_update *self) {
             || config->resume_off > config->slot_bytes) {
         return BATON_ERR_RANGE;
     }
-    bool is_apart = config->running_bytes == 0
-                    || (config->running_addr >= config->slot_addr
-                                    ? config->running_addr - config->slot_addr
-                                              >= config->slot_bytes
-                                    : config->slot_addr - config->running_addr
-                                              >= config->running_bytes);
-    if (!is_apart) {
+    // Where one begins before the other the difference wraps to a large number.
+    bool overlaps =
+            config->running_addr - config->slot_addr < config->slot_bytes
+            || config->slot_addr - config->running_addr < config->running_bytes;
+    if (config->running_bytes != 0 && overlaps) {
         return BATON_ERR_RUNNING_SLOT;
     }
     return config->image_bytes > config->slot_bytes ? BATON_ERR_IMAGE_TOO_LARGE
@@ -446,18 +456,16 @@ int baton_update_read(
     if (off > self->off || len > self->off - off) {
         return BATON_ERR_ARG;
     }
-    uint32_t base = base_of(self);
-    size_t on_flash = off >= base ? 0 : len < base - off ? len : base - off;
-    int err = on_flash != 0
-                      ? baton_update_parts_read_slot(self, off, buf, on_flash)
-                      : 0;
+    int err = baton_update_parts_read_slot(self, off, buf, len);
     if (err != 0) {
         return err;
     }
-    if (self->have_head && off < BATON_UPDATE_HEAD_BYTES) {
+    // What is not on flash yet lies over what is read from there.
+    if (self->have_head) {
         overlay(off, buf, len, 0, self->head, sizeof(self->head));
     }
-    overlay(off, buf, len, base, baton_update_parts_buffer(self), self->fill);
+    overlay(off, buf, len, base_of(self), baton_update_parts_buffer(self),
+            self->fill);
     return 0;
 }
 

@@ -59,6 +59,12 @@ struct baton_update_config {
     // an image without an appended digest is accepted.
     const uint8_t *sha256;
 
+    // Sectors that hold the right bytes already and will not be written: one
+    // bit for each, from the lowest; NULL: not known. With it the larger erase
+    // command is used also after a restart and between gaps, wherever it hits
+    // none of them.
+    const uint8_t *keep;
+
     // Never use the larger erase command (it stops the chip for about 150 ms).
     bool no_block_erase;
 
