@@ -293,6 +293,34 @@ static void name_by_digest(
     snprintf(out, capacity, format, hex);
 }
 
+// A second payload's entry in the manifest, with a comma in front.
+static void describe_coded(
+        struct agent_release *out, char *text, size_t capacity) {
+    uint8_t digest[32];
+    char digest_text[44];
+    char base_text[200] = "";
+    text[0] = '\0';
+    if (out->coded == NULL) {
+        return;
+    }
+    if (out->base != NULL) {
+        agent_world_sha256(out->base, out->base_len, digest);
+        encode_base64url(digest, 32, digest_text);
+        snprintf(base_text, sizeof(base_text),
+                ",\"base\":{\"bytes\":%zu,\"sha256\":\"%s\"}", out->base_len,
+                digest_text);
+    }
+    agent_world_sha256(out->coded, out->coded_len, digest);
+    encode_base64url(digest, 32, digest_text);
+    name_by_digest(out->coded_path, sizeof(out->coded_path),
+            "payloads/%s.coded", digest);
+    snprintf(text, capacity,
+            ",{\"encoding\":\"%s\",\"profile\":\"S\",\"bytes\":%zu,"
+            "\"sha256\":\"%s\",\"path\":\"%s\"%s}",
+            out->coding, out->coded_len, digest_text, out->coded_path,
+            base_text);
+}
+
 void agent_world_publish(struct agent_world *self, struct agent_release *out,
         const struct signer *signer, uint8_t *image, size_t len,
         uint32_t sequence) {
@@ -316,6 +344,8 @@ void agent_world_publish(struct agent_world *self, struct agent_release *out,
             "payloads/%s.raw", image_digest);
     name_by_digest(
             out->list_path, sizeof(out->list_path), "lists/%s", list_digest);
+    char coded[600];
+    describe_coded(out, coded, sizeof(coded));
     char payload[3000];
     snprintf(payload, sizeof(payload),
             "{\"format\":1,\"product\":\"lamp\",\"chip\":0,\"version\":\"v%u\","
@@ -323,16 +353,20 @@ void agent_world_publish(struct agent_world *self, struct agent_release *out,
             "\"image\":{\"bytes\":%zu,\"sha256\":\"%s\"},"
             "\"list\":{\"bytes\":%zu,\"sha256\":\"%s\",\"path\":\"%s\"},"
             "\"payloads\":[{\"encoding\":\"raw\",\"bytes\":%zu,\"sha256\":"
-            "\"%s\",\"path\":\"%s\"}]}",
+            "\"%s\",\"path\":\"%s\"}%s]}",
             (unsigned)sequence, (unsigned)sequence, len, image_text,
             sectors * 8, list_text, out->list_path, len, image_text,
-            out->payload_path);
+            out->payload_path, coded);
     size_t jws_len = signer_sign(
             signer, "baton-release+jws", payload, out->jws, sizeof(out->jws));
     agent_world_serve(self, "fw/stable.jws", out->jws, jws_len, "\"c\"");
     char path[128];
     snprintf(path, sizeof(path), "fw/%s", out->payload_path);
     agent_world_serve(self, path, image, len, "\"p\"");
+    if (out->coded != NULL) {
+        snprintf(path, sizeof(path), "fw/%s", out->coded_path);
+        agent_world_serve(self, path, out->coded, out->coded_len, "\"d\"");
+    }
     snprintf(path, sizeof(path), "fw/%s", out->list_path);
     agent_world_serve(self, path, out->list, sectors * 8, "\"l\"");
 }

@@ -55,7 +55,7 @@ struct agent_world {
     struct baton_agent_config config; // set what a test wants before boot
     struct baton_agent agent;
     uint8_t work[BATON_SECTOR_BYTES + 1024];
-    uint32_t codec[BATON_CODEC_STATE_S_BYTES / 4];
+    uint32_t codec[10000];
     // The last event of each kind, and how many there were.
     struct baton_agent_event last[16];
     unsigned events[16];
@@ -92,9 +92,17 @@ void agent_world_sha256(const void *data, size_t len, uint8_t *digest);
 // A channel "stable.jws" with a release of this image, signed; served with its
 // payload and its sector list. Free nothing.
 struct agent_release {
+    // Set before: a packed or delta payload beside the raw one; NULL: none.
+    const uint8_t *coded;
+    size_t coded_len;
+    const char *coding;  // "packed" or "delta"
+    const uint8_t *base; // of a delta
+    size_t base_len;
+    // Filled in.
     char jws[4200];
     uint8_t *list;
     char payload_path[96];
+    char coded_path[96];
     char list_path[96];
 };
 void agent_world_publish(struct agent_world *self, struct agent_release *out,
