@@ -40,7 +40,7 @@ HOST_SRC := $(sort $(wildcard host/*.c))
 TEST_SRC := $(sort $(wildcard tests/unit/test_*.c tests/contract/test_*.c))
 # Programs that an independent model in Python compares itself with.
 DRIVER_SRC := $(sort $(wildcard tests/interop/*_driver.c))
-TEST_LIB_SRC := $(sort $(wildcard tests/lib/*.c))
+TEST_LIB_SRC := $(sort $(wildcard tests/lib/*.c port/template/*.c))
 POWERCUT_SRC := $(sort $(wildcard tests/powercut/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 

@@ -211,6 +211,7 @@ static int set_value(
     entry[0] = (uint8_t)key_len;
     entry[1] = (uint8_t)len;
     entry[2] = (uint8_t)(len >> 8);
+    // NOLINTNEXTLINE(bugprone-not-null-terminated-result): none is kept
     memcpy(entry + ENTRY_BYTES, key, key_len);
     memcpy(entry + ENTRY_BYTES + key_len, data, len);
     return replace(self, used_bytes + entry_bytes(entry));
