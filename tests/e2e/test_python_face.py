@@ -381,6 +381,37 @@ def test_channel_of_somebody_else(channel, baton):
     assert console[3] == "update True"
 
 
+def test_example(channel, repo):
+    # examples/micropython/update as it is, but for the key.
+    channel.release("v2")
+    for path in (repo / "examples/micropython/update").glob("*.py"):
+        text = path.read_text()
+        assert len(text.splitlines()) <= 15
+        (channel.fs / path.name).write_text(text.replace("X.Y", channel.key))
+    main = (channel.fs / "main.py").read_text()
+    (channel.fs / "app.py").write_text(
+        "import baton, os\n"
+        "print('app of', os.uname().version[:2], baton.status()['state'])\n")
+
+    def run(*options):
+        done = channel.baton(
+            "sim", "--flash", "dev.bin", "--fs", "fs", "--no-repl", "--json",
+            "--quiet", "--max-boots", 12, "--timeout", 90, *channel.maps,
+            *options)
+        *console, last = done.stdout.splitlines()
+        return console, json.loads(last)
+
+    console, report = run()
+    assert console == ["app of v2 idle"]
+    assert runs(report) == ("ota_1", "v2", "VALID")
+    console, report = run()
+    assert console == ["app of v2 idle"] and report["operations"] == 0
+
+    # Nobody there: the device does its work.
+    console, report = run("--wifi", "no-ap")
+    assert console[0].startswith("no update: ") and console[1] == "app of v2 idle"
+
+
 def test_hooks(channel):
     channel.release("v2")
     console, report = channel.run(f"""

@@ -343,6 +343,7 @@ def update(url, *, sha256=None, ca=None, pin=None, keys=None, progress=None,
     that runs already, True with reboot=False. Raises Error."""
     options["keys"] = keys
     options["keep_running"] = not reboot
+    options.setdefault("retries", 4)  # some ten seconds: a script waits here
     agent = _get(options)
     if agent.by_application and agent.on_trial():
         return False  # first things first: confirm() or revert()
