@@ -272,6 +272,12 @@ static int decide(struct baton_agent *self) {
     if (err != 0 && err != BATON_ERR_MANIFEST_ROLLOUT) {
         return err;
     }
+    // By a key that was withdrawn a number must not count: it could be the
+    // highest there is, and shut out every release of the owner's.
+    if (manifest->sequence > self->scratch.check.trust.sequence
+            && !self->keys_fetched) {
+        return fetch_keys(self, 0);
+    }
     int noted = note_sequence(self);
     if (noted != 0) {
         return noted;
