@@ -90,6 +90,7 @@ static int finish_list(struct baton_agent *self) {
     uint8_t digest[BATON_SHA256_BYTES];
     int err = crypto->hash_finish(crypto->context, list_hash(self), digest);
     baton_agent_parts_close(self);
+    self->failures = 0;
     uint32_t size = BATON_SECTOR_BYTES;
     uint32_t sectors = (self->release.image_bytes + size - 1u) / size;
     self->uses_map =
@@ -121,10 +122,10 @@ int baton_agent_list_read(struct baton_agent *self) {
     }
     self->fill = 0;
     uint32_t size = BATON_SECTOR_BYTES;
-    // More entries than sectors: the digest will tell.
+    // More entries than sectors: not the list, and maybe without an end.
     bool is_past = self->at >= BATON_AGENT_MAP_BYTES * 8u
                    || self->at * size >= self->release.image_bytes;
-    return is_past ? 0 : compare_entry(self, entry);
+    return is_past ? do_without(self) : compare_entry(self, entry);
 }
 
 bool baton_agent_list_has(const struct baton_agent *self, uint32_t sector) {
