@@ -129,11 +129,17 @@ int baton_agent_parts_read(
     if (err != 0 || *got == 0) {
         return err;
     }
-    self->failures = 0;
     self->status.bytes += (uint32_t)*got;
     return self->status.bytes > self->config.total_max_bytes
                    ? BATON_ERR_NET_TOO_MUCH
                    : 0;
+}
+
+void baton_agent_parts_gain(struct baton_agent *self, uint32_t bytes) {
+    self->gained += bytes;
+    if (self->gained >= baton_agent_parts_sector(self)) {
+        self->failures = 0;
+    }
 }
 
 void baton_agent_parts_close(struct baton_agent *self) {
@@ -186,6 +192,7 @@ static uint32_t back_off_ms(const struct baton_agent *self) {
 
 static void retry_later(struct baton_agent *self, int err) {
     self->failures++;
+    self->gained = 0;
     if (self->failures > self->config.retry_max_count) {
         baton_agent_parts_finish(self, err);
         return;

@@ -64,6 +64,7 @@ static int read_document(
     self->fill += (uint32_t)got;
     *is_whole = got == 0;
     if (*is_whole) {
+        self->failures = 0; // not before: a part of it is no use
         baton_agent_parts_close(self);
     }
     // What a text editor adds is no part of it.

@@ -263,6 +263,7 @@ static int feed_piece(
         return 0; // a server that knows no ranges sends it again
     }
     self->at = self->pos;
+    baton_agent_parts_gain(self, len);
     if (!is_needed(self, off / size)) {
         return 0;
     }

@@ -58,6 +58,11 @@ int baton_agent_parts_read(
         struct baton_agent *self, void *buf, size_t len, size_t *got);
 void baton_agent_parts_close(struct baton_agent *self);
 
+// Counts bytes of the payload that are of use. Only a sector's worth of them
+// makes up for failures: a server that drips and stalls must not hold an update
+// for as long as it likes.
+void baton_agent_parts_gain(struct baton_agent *self, uint32_t bytes);
+
 const struct baton_boot_place *baton_agent_parts_target(
         const struct baton_agent *self);
 uint32_t baton_agent_parts_sector(const struct baton_agent *self);

@@ -224,5 +224,6 @@ int baton_agent_payload_read(struct baton_agent *self) {
     bool is_new = self->pos >= self->run_end;
     self->pos += (uint32_t)got;
     self->fill = is_new ? (uint32_t)got : 0;
+    baton_agent_parts_gain(self, self->fill);
     return 0;
 }

@@ -135,7 +135,7 @@ struct baton_agent_config {
     // Policy.
     uint32_t retry_min_ms;    // first back-off; default 1 s; doubles, jittered
     uint32_t retry_max_ms;    // default 5 min
-    uint16_t retry_max_count; // failures without progress in between that end
+    uint16_t retry_max_count; // failures without a sector in between that end
                               // an update; default 10
     uint32_t total_max_bytes; // fetched for one update; default 4 slots
     uint32_t trial_ms;        // deadline of a trial; default 5 min
@@ -259,6 +259,7 @@ struct baton_agent {
     int payload_err;   // why the last payload did not work
     uint8_t failed;    // payloads that did not work, a bit for each
     uint16_t failures; // in a row, without progress
+    uint32_t gained;   // bytes of the payload since the last one
     uint64_t wait_until_ms;
     uint64_t started_ms; // of the update
     uint64_t trial_started_ms;
