@@ -139,7 +139,8 @@ test: ## Install what is missing, build, run every test
 	$(SUBMAKE) all micropython test-build board-build
 	@scripts/run-tests
 
-test-build: $(TEST_BIN) $(DRIVER_BIN) $(FUZZ_REPLAY) $(BUILD)/powercut
+test-build: $(TEST_BIN) $(DRIVER_BIN) $(FUZZ_REPLAY) $(BUILD)/powercut \
+		$(BUILD)/examples/device
 
 test-c: ## Build and run only the C tests and the fuzz corpus (SAN=1: sanitized)
 	$(SUBMAKE) test-build

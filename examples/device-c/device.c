@@ -11,6 +11,8 @@
 //   BATON_CA         file with the CAs that https servers are judged by
 //   BATON_PRODUCT    what a release must be for
 //   BATON_TRIAL_MS   deadline of a trial
+//   BATON_PATIENCE_S how long a server that drips is put up with
+//   BATON_TRIES      failures without progress that end an update
 //   BATON_NO_CODEC   1: a device without memory for packed and delta payloads
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
@@ -29,6 +31,11 @@ static struct baton_transport_curl *transport;
 static const char *setting(const char *name) {
     const char *value = getenv(name);
     return value != NULL && *value != '\0' ? value : NULL;
+}
+
+static uint32_t number(const char *name) {
+    const char *value = setting(name);
+    return value != NULL ? (uint32_t)strtoul(value, NULL, 10) : 0;
 }
 
 static void say(void *context, const struct baton_agent_event *event) {
@@ -103,7 +110,7 @@ static int install_root(void) {
 static int start(void) {
     struct baton_transport_curl_options options = {
             .ca_file = setting("BATON_CA")};
-    const char *trial_ms = setting("BATON_TRIAL_MS");
+    options.limits.rate_s = number("BATON_PATIENCE_S");
     int err = baton_device_attach(&device);
     if (err == 0) {
         err = baton_transport_curl_make(&transport, &options);
@@ -116,8 +123,8 @@ static int start(void) {
     device.config.event = say;
     device.config.retry_min_ms = 20;
     device.config.retry_max_ms = 500;
-    device.config.trial_ms =
-            trial_ms != NULL ? (uint32_t)strtoul(trial_ms, NULL, 10) : 0;
+    device.config.retry_max_count = (uint16_t)number("BATON_TRIES");
+    device.config.trial_ms = number("BATON_TRIAL_MS");
     if (setting("BATON_NO_CODEC") != NULL) {
         device.config.codec_len = 0;
     }
