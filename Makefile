@@ -178,6 +178,13 @@ powercut: ## Cut the power at every flash operation, twice (ID=case: replay one)
 	$(SUBMAKE) $(BUILD)/powercut
 	@scripts/powercut $(ID)
 
+SECONDS ?= 3600
+.PHONY: chaos
+chaos: ## Devices under bad networks, power cuts and changes (SECONDS=3600)
+	@scripts/setup test
+	$(SUBMAKE) all $(BUILD)/examples/device
+	@.venv/bin/python tests/chaos/chaos.py --seconds $(SECONDS)
+
 fuzz-build: $(FUZZ_BIN)
 
 fuzz-replay: ## Run the corpus, cut short and altered, without a fuzzer

@@ -186,9 +186,10 @@ static int ask_server(struct baton_agent *self) {
     self->saw_network = self->saw_network || !is_absence(err);
     self->saw_server = is_answer(err);
     if (!self->saw_server) {
-        baton_agent_parts_tell(
-                self, BATON_AGENT_EVENT_RETRY, err, GATE_RETRY_MS);
-        baton_agent_parts_wait(self, GATE_RETRY_MS);
+        uint32_t most = self->config.retry_max_ms;
+        uint32_t ms = most < GATE_RETRY_MS ? most : GATE_RETRY_MS;
+        baton_agent_parts_tell(self, BATON_AGENT_EVENT_RETRY, err, ms);
+        baton_agent_parts_wait(self, ms);
     }
     return 0;
 }

@@ -1,0 +1,15 @@
+"""Some lives of virtual devices under everything at once; `make chaos` lives
+many more."""
+# SPDX-License-Identifier: MIT
+import subprocess
+import sys
+
+
+def test_lives(repo):
+    done = subprocess.run(
+        [sys.executable, repo / "tests" / "chaos" / "chaos.py", "--lives", "12",
+         "--seed", "1000"],
+        capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    words = done.stdout.split()
+    assert "cuts" in words and int(words[words.index("cuts") - 1]) > 0
