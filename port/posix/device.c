@@ -103,6 +103,8 @@ static enum baton_cause read_cause(void *context) {
         return BATON_CAUSE_WAKE;
     case BATON_RESET_SOFT:
         return BATON_CAUSE_SOFT;
+    case BATON_RESET_PANIC:
+        return BATON_CAUSE_CRASH;
     default:
         return BATON_CAUSE_RESET;
     }

@@ -62,8 +62,9 @@ def _read_cause():
         return _SOFT
     if hasattr(_baton, "cause"):
         return _baton.cause()
-    # A panic looks like a reset by software here.
-    if cause == machine.PWRON_RESET:
+    # A panic looks like a reset by software here, and what has no number, by
+    # USB above all, was wanted by somebody outside.
+    if cause == machine.PWRON_RESET or cause == 0:
         return _POWER
     if cause == machine.WDT_RESET:
         return _WATCHDOG
