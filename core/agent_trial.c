@@ -42,7 +42,10 @@ static int read_cause(const struct baton_agent *self,
     if (record->state == BATON_STATE_INVALID || count->given_up) {
         return BATON_ERR_TRIAL_REJECTED;
     }
-    if (count->inconclusive) {
+    // A script that waits for a network that is down for everybody ends by the
+    // deadline, again and again, and a lamp by its switch.
+    bool saw_nothing = count->over && !count->network && !count->crashed;
+    if (count->inconclusive || saw_nothing) {
         return BATON_ERR_TRIAL_NO_NETWORK;
     }
     if (count->failures >= (most != 0 ? most : 3u)) {
@@ -183,7 +186,13 @@ static int ask_server(struct baton_agent *self) {
         return err;
     }
     baton_agent_parts_close(self);
-    self->saw_network = self->saw_network || !is_absence(err);
+    if (!is_absence(err) && !self->saw_network) {
+        self->saw_network = true;
+        int noted = baton_trial_note_network(&self->trial);
+        if (noted != 0) {
+            return noted;
+        }
+    }
     self->saw_server = is_answer(err);
     if (!self->saw_server) {
         uint32_t most = self->config.retry_max_ms;

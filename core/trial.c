@@ -14,6 +14,8 @@
 #define FAILURES_DEFAULT 3u
 
 #define RAW_LABEL 4u // offsets in the 32 bytes of a record
+#define RAW_FLAGS 9u
+#define RAW_SEEN  10u
 #define RAW_STATE 24u
 #define RAW_CRC   28u
 
@@ -22,11 +24,17 @@
 #define AT_FAILURES 2u
 #define AT_MARKS    3u
 #define AT_FLAGS    5u
+#define AT_SEEN     6u
 
 #define FLAG_INCONCLUSIVE 0x01u
 #define FLAG_GIVEN_UP     0x02u
 #define FLAG_OVER         0x04u
 #define FLAG_CLOSED       0x08u // the state says so, too
+
+#define SEEN_NETWORK 0x01u
+#define SEEN_CRASH   0x02u
+
+#define PARTS 4u // of a record, programmed one after the other
 
 // Single bits can be cleared where a unit is no larger than the state.
 #define BIT_UNIT_MAX 4u
@@ -77,6 +85,10 @@ static void set_flags(uint8_t *label, uint32_t flags) {
     label[AT_FLAGS] = (uint8_t)(label[AT_FLAGS] & ~flags);
 }
 
+static void set_seen(uint8_t *label, uint32_t bits) {
+    label[AT_SEEN] = (uint8_t)(label[AT_SEEN] & ~bits);
+}
+
 // The reset that ended boot `boot` (from 1) was wanted.
 static bool is_marked(const uint8_t *label, int boot) {
     return (load_bits(label, AT_MARKS) >> (boot - 1) & 1u) == 0;
@@ -93,6 +105,8 @@ static struct baton_trial_count read_count(const uint8_t *label) {
     count.inconclusive = has_flag(label, FLAG_INCONCLUSIVE);
     count.given_up = has_flag(label, FLAG_GIVEN_UP);
     count.over = has_flag(label, FLAG_OVER);
+    count.network = (label[AT_SEEN] & SEEN_NETWORK) == 0;
+    count.crashed = (label[AT_SEEN] & SEEN_CRASH) == 0;
     return count;
 }
 
@@ -169,8 +183,14 @@ static bool can_clear(const struct baton_flash *flash, const uint8_t *now,
 // not stay cleared, left weak by a cut before, are mended by a rewrite.
 static int write_record(const struct baton_trial_config *config,
         struct trial *self, const struct baton_slot_record *record) {
-    static const uint32_t label[2] = {RAW_LABEL, RAW_STATE};
-    static const uint32_t state[2] = {RAW_STATE, RAW_CRC};
+    // A cut can clear any bit of what is being programmed: what ends a trial is
+    // not touched by what counts in it.
+    static const uint32_t parts[][2] = {
+            {RAW_LABEL, RAW_FLAGS},
+            {RAW_FLAGS, RAW_SEEN},
+            {RAW_SEEN, RAW_STATE},
+            {RAW_STATE, RAW_CRC},
+    };
     const struct baton_flash *flash = config->flash;
     uint32_t addr =
             config->otadata_addr + (uint32_t)self->copy * BATON_SECTOR_BYTES;
@@ -183,9 +203,9 @@ static int write_record(const struct baton_trial_config *config,
         return 0;
     }
     if (can_clear(flash, now, then)) {
-        int err = program_part(config, addr, now, then, label);
-        if (err == 0) {
-            err = program_part(config, addr, now, then, state);
+        int err = 0;
+        for (size_t i = 0; i < PARTS && err == 0; i++) {
+            err = program_part(config, addr, now, then, parts[i]);
         }
         if (err == 0) {
             err = flash->read(flash->context, addr, now, sizeof(now));
@@ -279,6 +299,9 @@ int baton_trial_boot(const struct baton_trial_config *config,
     if (!is_over) {
         if (has_failed(record.label, cause)) {
             add_failure(record.label);
+            bool is_certain =
+                    cause == BATON_CAUSE_CRASH || cause == BATON_CAUSE_WATCHDOG;
+            set_seen(record.label, is_certain ? SEEN_CRASH : 0);
         }
         is_over = is_at_cap(config, record.label);
     }
@@ -316,6 +339,18 @@ int baton_trial_mark_reset(const struct baton_trial_config *config) {
     return write_record(config, &trial, &record);
 }
 
+int baton_trial_note_network(const struct baton_trial_config *config) {
+    struct trial trial;
+    int err = load_trial(config, &trial);
+    if (err != 0 || !trial.is_on || is_foreign(trial.record.label)
+            || config->flash->program_bytes > BIT_UNIT_MAX) {
+        return err;
+    }
+    struct baton_slot_record record = trial.record;
+    set_seen(record.label, SEEN_NETWORK);
+    return write_record(config, &trial, &record);
+}
+
 int baton_trial_end(
         const struct baton_trial_config *config, enum baton_trial_end why) {
     struct trial trial;
@@ -333,6 +368,7 @@ int baton_trial_end(
     switch (why) {
     case BATON_TRIAL_END_TIMEOUT:
         add_failure(record.label);
+        set_seen(record.label, SEEN_NETWORK);
         break;
     case BATON_TRIAL_END_INCONCLUSIVE:
         set_flags(record.label, FLAG_INCONCLUSIVE);

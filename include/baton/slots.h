@@ -15,7 +15,7 @@
 #define BATON_OTADATA_BYTES        0x2000u
 #define BATON_OTADATA_RECORD_BYTES 32u
 #define BATON_OTADATA_LABEL_BYTES  20u
-#define BATON_OTADATA_COUNT_BYTES  6u // of the label, used by trial.h
+#define BATON_OTADATA_COUNT_BYTES  7u // of the label, used by trial.h
 #define BATON_SLOTS_MAX            16u
 
 enum baton_slot_state {

@@ -20,13 +20,16 @@
 //                     bit 1  given up by the application
 //                     bit 2  over: a cap was reached, or baton_trial_end
 //                     bit 3  ... and written down in the state as well
-//               6-19  left alone
+//               6     what was seen, true when the bit is cleared:
+//                     bit 0  something answered from the network
+//                     bit 1  a failure was certainly a crash or a watchdog
+//               7-19  left alone
 //
-// A label with bytes 0-5 all ones is one nobody counted in: baton_slots_switch
+// A label with bytes 0-6 all ones is one nobody counted in: baton_slots_switch
 // leaves it so. esp_ota_set_boot_partition keeps the label instead: a trial it
 // begins starts a new count where the one before had ended by Baton's hand
 // (bit 3), and goes on with the old count where it had not. Counts whose bits
-// are not cleared from the lowest up, and six bytes of zero, are somebody
+// are not cleared from the lowest up, and seven bytes of zero, are somebody
 // else's: such a label is begun anew by rewriting the record.
 //
 // Flash that is programmed in units above 4 bytes (encrypted) cannot clear
@@ -67,6 +70,9 @@ struct baton_trial_count {
     bool counted;      // the version ran far enough to count at all
     bool inconclusive; // ran out of time without any network
     bool given_up;     // by the application
+    bool network;      // something answered while it ran
+    bool crashed;      // a failure was a crash or a watchdog, not only a reset
+                       // without a mark, as a deadline that passed is one
     bool over;         // ended by Baton; else, where the state is ABORTED, by
                        // the bootloader: a boot that did not reach
                        // baton_trial_boot's last write
@@ -83,7 +89,8 @@ struct baton_trial_count {
 // cause   of this boot: how the boot before ended
 // verdict, count  receive the outcome; count may be NULL
 // Flash       nothing where the running slot is not on trial. Else one program
-//             of label bytes, then one of the state. In units, or where the
+//             of label bytes (two after the first certain crash), then one of
+//             the state. In units, or where the
 //             label is somebody else's, one record rewritten as by
 //             baton_slots_store. OVER after SOFT or WAKE, where the bootloader
 //             has not looked at the record: a program and a rewrite
@@ -105,6 +112,16 @@ int baton_trial_boot(const struct baton_trial_config *config,
 //             BATON_ERR_READBACK
 int baton_trial_mark_reset(const struct baton_trial_config *config);
 
+// Notes that something answered from the network. A trial that ends by resets
+// without a mark, or by the cap of boots, and never got so far is inconclusive:
+// the network may be down for everybody, and a script that waits for it before
+// it does anything else ends by the deadline.
+//
+// Flash       one program of one label byte, once for each trial; in units
+//             nothing, as a rewrite would risk the trial
+// Returns     as baton_trial_mark_reset
+int baton_trial_note_network(const struct baton_trial_config *config);
+
 enum baton_trial_end {
     BATON_TRIAL_END_TIMEOUT,      // out of time, with network: a failure
     BATON_TRIAL_END_INCONCLUSIVE, // out of time, and no network at all
@@ -115,7 +132,7 @@ enum baton_trial_end {
 // The state becomes PENDING_VERIFY again, which the bootloader aborts; where
 // that takes an erase, the record is rewritten.
 //
-// Flash       a program of label bytes, then as baton_slots_store
+// Flash       up to three programs of label bytes, then as baton_slots_store
 // Power loss  the trial goes on where not even the label was written; else the
 //             old version boots, or the next baton_trial_boot says OVER
 // Returns     0, BATON_ERR_STATE (no trial; nothing was written), BATON_ERR_ARG (why),

@@ -65,7 +65,9 @@ class Label:
                       if not (label[3] | label[4] << 8) >> n & 1]
         self.inconclusive, self.given_up, self.over = (
             not label[5] >> bit & 1 for bit in range(3))
-        assert label[6:] == b"\xff" * 14
+        self.network, self.crashed = (
+            not label[6] >> bit & 1 for bit in range(2))
+        assert label[7:] == b"\xff" * 13
         self.state = int.from_bytes(raw[24:28], "little")
 
 

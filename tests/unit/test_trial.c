@@ -168,6 +168,10 @@ static void judge_cause(uint32_t unit, size_t i, bool is_marked) {
     assert_int_equal(
             run_trial(&config, causes[i].cause, &count), BATON_TRIAL_GOES_ON);
     bool fails = is_marked ? causes[i].fails_marked : causes[i].fails;
+    assert_int_equal(
+            count.crashed, causes[i].cause == BATON_CAUSE_CRASH
+                                   || causes[i].cause == BATON_CAUSE_WATCHDOG);
+    assert_false(count.network);
     if (count.boots != 2 || count.failures != fails) {
         fail_msg("cause %d, marked %d: %d boots, %d failures",
                 (int)causes[i].cause, is_marked, count.boots, count.failures);
@@ -343,6 +347,8 @@ static void run_end(uint32_t unit, size_t i, bool is_armed) {
     assert_int_equal(count.counted, is_armed);
     assert_int_equal(count.inconclusive, ends[i].inconclusive);
     assert_int_equal(count.given_up, ends[i].given_up);
+    assert_int_equal(count.network, ends[i].failures);
+    assert_false(count.crashed);
     world_end(&world);
 }
 
@@ -353,6 +359,39 @@ static void test_ends(void **state) {
             run_end(units[u], i, true);
             run_end(units[u], i, false);
         }
+    }
+}
+
+// Noted once for a trial, where that costs no rewrite.
+static void test_network(void **state) {
+    (void)state;
+    for (size_t u = 0; u < UNITS; u++) {
+        begin(units[u]);
+        struct baton_trial_config config = configure(0, 0);
+        struct baton_slot_record record;
+        struct baton_trial_count count;
+        assert_int_equal(boot(), NEW);
+        run_trial(&config, BATON_CAUSE_RESET, &count);
+        assert_false(count.network);
+        uint64_t operations = world.state.stats.operations;
+        assert_int_equal(baton_trial_note_network(&config), 0);
+        assert_int_equal(baton_trial_note_network(&config), 0);
+        bool is_noted = units[u] <= 4;
+        assert_int_equal(world.state.stats.operations, operations + is_noted);
+        assert_int_equal(boot(), NEW);
+        run_trial(&config, BATON_CAUSE_POWER, &count);
+        assert_int_equal(count.network, is_noted);
+        assert_int_equal(count.boots, 2);
+        assert_int_equal(baton_trial_end(&config, BATON_TRIAL_END_GIVEN_UP), 0);
+        assert_int_equal(boot(), OLD);
+        assert_int_equal(baton_trial_look(&config, NEW, &record, &count), 0);
+        assert_int_equal(count.network, is_noted);
+        // Confirmed and settled versions have nothing to note.
+        operations = world.state.stats.operations;
+        config.running = OLD;
+        assert_int_equal(baton_trial_note_network(&config), 0);
+        assert_int_equal(world.state.stats.operations, operations);
+        world_end(&world);
     }
 }
 
@@ -386,7 +425,7 @@ static void test_foreign_labels(void **state) {
                 assert_int_equal(count.failures, 0);
             }
             assert_memory_equal(
-                    raw(1) + 4 + BATON_OTADATA_COUNT_BYTES, labels[i] + 6, 14);
+                    raw(1) + 4 + BATON_OTADATA_COUNT_BYTES, labels[i] + 7, 13);
             assert_int_equal(boot(), NEW);
             assert_int_equal(run_trial(&config, BATON_CAUSE_POWER, &count),
                     BATON_TRIAL_OVER);
@@ -833,6 +872,7 @@ int main(void) {
             cmocka_unit_test(test_costs),
             cmocka_unit_test(test_shortcuts),
             cmocka_unit_test(test_ends),
+            cmocka_unit_test(test_network),
             cmocka_unit_test(test_foreign_labels),
             cmocka_unit_test(test_foreign_label_alone),
             cmocka_unit_test(test_second_trial),
