@@ -19,7 +19,7 @@ RV_CFLAGS = -march=$(RV_ARCH) -mabi=ilp32 -Os -std=c11 $(WARNINGS) \
 
 # What the bootloader and the firmware are made of, beside MicroPython.
 BOARD_CORE := $(wildcard core/*.c) $(wildcard port/freestanding/*.c) \
-	$(addprefix $(BOARD_DIR)/,board.c flash.c)
+	$(addprefix $(BOARD_DIR)/,board.c flash.c flash_esp32.c)
 board_objects = $(patsubst %,$(BOARD_BUILD)/obj/%.o,$(basename $(1)))
 board_cut_objects = $(patsubst %,$(BOARD_BUILD)/cuts/%.o,$(basename $(1)))
 

@@ -57,6 +57,7 @@ static void find_running(struct board_device *self) {
 
 int board_device_begin(struct board_device *self) {
     board_flash_begin(&self->flash);
+    board_flash_begin_esp32(&self->flash);
     board_cut_install(&self->flash);
     baton_crypto_init(&self->crypto);
     self->chip = (struct baton_chip){.id = BOARD_CHIP_ID};

@@ -101,8 +101,7 @@ static uint32_t sector_bytes(uint32_t addr) {
                                           : BOARD_FLASH_SECTOR_BYTES;
 }
 
-// Where an address is on the chip, and how many bytes from there follow it.
-static uint32_t locate(uint32_t addr, uint32_t *room) {
+uint32_t board_flash_locate(uint32_t addr, uint32_t *room) {
     if (addr >= BOARD_FLASH_SMALL_BYTES) {
         *room = BOARD_FLASH_BYTES - addr;
         return LARGE_AT + (addr - BOARD_FLASH_SMALL_BYTES);
@@ -124,7 +123,8 @@ static int read_flash(void *context, uint32_t addr, void *buf, size_t len) {
     uint8_t *to = buf;
     while (err == 0 && len > 0) {
         uint32_t room;
-        const uint8_t *from = board_flash_bytes(locate(addr, &room));
+        const uint8_t *from =
+                board_flash_bytes(board_flash_locate(addr, &room));
         uint32_t count = smaller(room, len);
         memcpy(to, from, count);
         to += count;
@@ -138,7 +138,7 @@ static int read_flash(void *context, uint32_t addr, void *buf, size_t len) {
 static bool only_clears(uint32_t addr, const uint8_t *data, size_t len) {
     while (len > 0) {
         uint32_t room;
-        const uint8_t *old = board_flash_bytes(locate(addr, &room));
+        const uint8_t *old = board_flash_bytes(board_flash_locate(addr, &room));
         uint32_t count = smaller(room, len);
         for (uint32_t i = 0; i < count; i++) {
             if ((data[i] & ~old[i]) != 0) {
@@ -162,7 +162,7 @@ static int program_flash(
     }
     while (err == 0 && len > 0) {
         uint32_t room;
-        uint32_t at = locate(addr, &room);
+        uint32_t at = board_flash_locate(addr, &room);
         uint32_t in_buffer =
                 BOARD_FLASH_BUFFER_BYTES - at % BOARD_FLASH_BUFFER_BYTES;
         uint32_t count = smaller(smaller(room, len), in_buffer);
@@ -193,7 +193,7 @@ static int erase_flash(void *context, uint32_t addr, size_t len) {
     }
     while (err == 0 && len > 0) {
         uint32_t room;
-        uint32_t at = locate(addr, &room);
+        uint32_t at = board_flash_locate(addr, &room);
         uint32_t count = sector_bytes(addr);
         if (self->on_command != NULL) {
             self->on_command(at, NULL, count);

@@ -23,18 +23,30 @@
 #define BOARD_FLASH_SECTOR_BYTES 0x40000u // of a large one
 #define BOARD_FLASH_BUFFER_BYTES 2048u    // programmed by one command
 
+//
+// Native modules and scripts that are made for an ESP32 know no sectors but
+// those of 4 KiB. For them alone there is a third view of the chip, in which a
+// large sector is erased in pieces by programming 0xFF: the emulated chip does
+// that, a real one does not. Neither bootloader nor `baton.Partition` use it.
 struct board_flash {
     // The same chip twice: what is erased in small sectors, and what in large
     // ones. An erase in the other one's part is BATON_ERR_ARG, unless it fits
     // the sectors there.
     struct baton_flash records;
     struct baton_flash images;
+    struct baton_flash as_esp32; // 4 KiB everywhere; filled in where asked for
     // Called before each command with what it is about to do (data NULL: an
     // erase), for tests that cut the power there; NULL: nothing is called.
     void (*on_command)(uint32_t at, const uint8_t *data, size_t len);
 };
 
 void board_flash_begin(struct board_flash *self);
+
+// Fills in the third view; without, it stays empty.
+void board_flash_begin_esp32(struct board_flash *self);
+
+// Where an address is on the chip, and how many bytes from there follow it.
+uint32_t board_flash_locate(uint32_t addr, uint32_t *room);
 
 // ---- One command each, by the chip's own addresses -----------------------
 //

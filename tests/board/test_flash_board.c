@@ -49,6 +49,14 @@ static void test_large_sectors(void **state) {
     expect_kept(&flash.images, 0x240000, BOARD_FLASH_SECTOR_BYTES);
 }
 
+// What native modules for an ESP32 see: across the border, too.
+static void test_as_esp32(void **state) {
+    (void)state;
+    expect_kept(&flash.as_esp32, 0x80000, BATON_SECTOR_BYTES);
+    expect_kept(&flash.as_esp32, BOARD_FLASH_SMALL_BYTES - 0x2000,
+            BATON_SECTOR_BYTES);
+}
+
 // Every byte of the flash is a byte of its own on the chip.
 static void test_layout(void **state) {
     (void)state;
@@ -94,9 +102,11 @@ static void test_border(void **state) {
 
 int main(void) {
     board_flash_begin(&flash);
+    board_flash_begin_esp32(&flash);
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_small_sectors),
             cmocka_unit_test(test_large_sectors),
+            cmocka_unit_test(test_as_esp32),
             cmocka_unit_test(test_layout),
             cmocka_unit_test(test_border),
     };

@@ -2,8 +2,8 @@
 // under the names they have on ESP32, and what only this board has.
 // SPDX-License-Identifier: MIT
 //
-// `esp32` is there as well, with the same Partition, so that a script for a chip
-// finds it.
+// `esp32` is there as well, so that a script for a chip finds it: its Partition
+// is the same but for its blocks, which have 4 KiB everywhere (flash.h).
 #include "py/mphal.h"
 #include "py/runtime.h"
 #include "extmod/vfs.h"
@@ -21,6 +21,7 @@ enum {
 static mp_uint_t open_handle;
 
 extern const mp_obj_type_t baton_partition_type;
+extern const mp_obj_type_t baton_esp32_partition_type;
 
 struct partition_object {
     mp_obj_base_t base;
@@ -44,12 +45,13 @@ static struct board_device *get_device(void) {
     return device;
 }
 
-static mp_obj_t new_partition(const struct baton_partition *row) {
+static mp_obj_t new_partition(
+        const mp_obj_type_t *type, const struct baton_partition *row) {
     if (row == NULL) {
         check(BATON_ERR_NOENT);
     }
     struct partition_object *self =
-            mp_obj_malloc(struct partition_object, &baton_partition_type);
+            mp_obj_malloc(struct partition_object, type);
     self->row = row;
     return MP_OBJ_FROM_PTR(self);
 }
@@ -62,18 +64,18 @@ static const struct baton_partition *get_row(mp_obj_t self) {
 
 static mp_obj_t partition_make_new(const mp_obj_type_t *type, size_t n_args,
         size_t n_kw, const mp_obj_t *args) {
-    (void)type;
     mp_arg_check_num(n_args, n_kw, 1, 1, false);
     struct board_device *device = get_device();
     if (mp_obj_is_str(args[0])) {
-        return new_partition(baton_table_find_label(
-                device->rows, device->row_count, mp_obj_str_get_str(args[0])));
+        return new_partition(
+                type, baton_table_find_label(device->rows, device->row_count,
+                              mp_obj_str_get_str(args[0])));
     }
     switch (mp_obj_get_int(args[0])) {
     case PARTITION_BOOT:
-        return new_partition(board_device_boot_row(device));
+        return new_partition(type, board_device_boot_row(device));
     case PARTITION_RUNNING:
-        return new_partition(device->running);
+        return new_partition(type, device->running);
     default:
         mp_raise_ValueError(NULL);
     }
@@ -125,28 +127,31 @@ static mp_obj_t partition_find(
                 && (arg[ARG_subtype].u_int == 0xFF
                         || row->subtype == arg[ARG_subtype].u_int)
                 && (label == NULL || strcmp(label, row->label) == 0)) {
-            mp_obj_list_append(list, new_partition(row));
+            mp_obj_list_append(
+                    list, new_partition(MP_OBJ_TO_PTR(pos_args[0]), row));
         }
     }
     return list;
 }
-static MP_DEFINE_CONST_FUN_OBJ_KW(partition_find_fun_obj, 0, partition_find);
-static MP_DEFINE_CONST_STATICMETHOD_OBJ(
+static MP_DEFINE_CONST_FUN_OBJ_KW(partition_find_fun_obj, 1, partition_find);
+static MP_DEFINE_CONST_CLASSMETHOD_OBJ(
         partition_find_obj, MP_ROM_PTR(&partition_find_fun_obj));
 
 static mp_obj_t partition_get_next_update(mp_obj_t self) {
-    (void)self;
-    return new_partition(board_device_next_row(get_device()));
+    return new_partition(
+            mp_obj_get_type(self), board_device_next_row(get_device()));
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(
         partition_get_next_update_obj, partition_get_next_update);
 
-// ---- Blocks: sectors, which are 4 KiB or 256 KiB here --------------------
+// ---- Blocks: sectors, which are 4 KiB or 256 KiB -------------------------
 
-static const struct baton_flash *get_flash(
-        const struct baton_partition *row, uint32_t *sector) {
+static const struct baton_flash *get_flash(mp_obj_t self, uint32_t *sector) {
+    struct board_device *device = get_device();
     const struct baton_flash *flash =
-            board_device_flash(get_device(), row->addr);
+            mp_obj_get_type(self) == &baton_esp32_partition_type
+                    ? &device->flash.as_esp32
+                    : board_device_flash(device, get_row(self)->addr);
     *sector =
             flash->sector_bytes != 0 ? flash->sector_bytes : BATON_SECTOR_BYTES;
     return flash;
@@ -170,7 +175,7 @@ static mp_obj_t partition_readblocks(size_t n_args, const mp_obj_t *args) {
     mp_buffer_info_t buf;
     mp_get_buffer_raise(args[2], &buf, MP_BUFFER_WRITE);
     uint32_t sector;
-    const struct baton_flash *flash = get_flash(row, &sector);
+    const struct baton_flash *flash = get_flash(args[0], &sector);
     uint32_t addr = get_addr(row, sector, n_args, args, buf.len);
     check(flash->read(flash->context, addr, buf.buf, buf.len));
     return mp_const_none;
@@ -184,7 +189,7 @@ static mp_obj_t partition_writeblocks(size_t n_args, const mp_obj_t *args) {
     mp_buffer_info_t buf;
     mp_get_buffer_raise(args[2], &buf, MP_BUFFER_READ);
     uint32_t sector;
-    const struct baton_flash *flash = get_flash(row, &sector);
+    const struct baton_flash *flash = get_flash(args[0], &sector);
     uint32_t addr = get_addr(row, sector, n_args, args, buf.len);
     if (row == get_device()->running) {
         check(BATON_ERR_RUNNING_SLOT);
@@ -202,7 +207,7 @@ static mp_obj_t partition_ioctl(
         mp_obj_t self, mp_obj_t command, mp_obj_t value) {
     const struct baton_partition *row = get_row(self);
     uint32_t sector;
-    const struct baton_flash *flash = get_flash(row, &sector);
+    const struct baton_flash *flash = get_flash(self, &sector);
     switch (mp_obj_get_int(command)) {
     case MP_BLOCKDEV_IOCTL_BLOCK_COUNT:
         return mp_obj_new_int_from_uint(row->size_bytes / sector);
@@ -383,6 +388,10 @@ MP_DEFINE_CONST_OBJ_TYPE(baton_partition_type, MP_QSTR_Partition,
         MP_TYPE_FLAG_NONE, make_new, partition_make_new, print, partition_print,
         locals_dict, &partition_locals);
 
+MP_DEFINE_CONST_OBJ_TYPE(baton_esp32_partition_type, MP_QSTR_Partition,
+        MP_TYPE_FLAG_NONE, make_new, partition_make_new, print, partition_print,
+        locals_dict, &partition_locals);
+
 // ---- The board -----------------------------------------------------------
 
 // Why this boot happened, in the numbers of MicroPython's ESP32 port.
@@ -445,7 +454,8 @@ MP_REGISTER_EXTENSIBLE_MODULE(MP_QSTR_baton, baton_module);
 
 static const mp_rom_map_elem_t esp32_globals_table[] = {
         {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_esp32)},
-        {MP_ROM_QSTR(MP_QSTR_Partition), MP_ROM_PTR(&baton_partition_type)},
+        {MP_ROM_QSTR(MP_QSTR_Partition),
+                MP_ROM_PTR(&baton_esp32_partition_type)},
 };
 static MP_DEFINE_CONST_DICT(esp32_globals, esp32_globals_table);
 

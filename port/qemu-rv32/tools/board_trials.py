@@ -239,8 +239,12 @@ class Tally:
             self.failures.append(replay)
             print(f"FAILED {replay}: {err}", flush=True)
         done = sum(self.outcomes.values()) + len(self.failures)
-        if sys.stdout.isatty() and not self.quiet:
+        if self.quiet:
+            return
+        if sys.stdout.isatty():
             print(f"\r{done}/{self.total}", end="", flush=True)
+        elif done % 100 == 0:
+            print(f"{done}/{self.total}", flush=True)
 
     def report(self):
         """Prints the table; returns how many failed."""
