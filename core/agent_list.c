@@ -130,5 +130,7 @@ int baton_agent_list_read(struct baton_agent *self) {
 
 bool baton_agent_list_has(const struct baton_agent *self, uint32_t sector) {
     return self->uses_map && sector / 8u < BATON_AGENT_MAP_BYTES
-           && (self->scratch.fetch.map[sector / 8u] >> (sector % 8u) & 1u) != 0;
+           && ((uint32_t)self->scratch.fetch.map[sector / 8u] >> (sector % 8u)
+                      & 1u)
+                      != 0;
 }

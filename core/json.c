@@ -33,7 +33,10 @@ static char peek(struct reader *self) {
     while (self->at < self->end && is_space(*self->at)) {
         self->at++;
     }
-    return self->at < self->end ? *self->at : 0;
+    if (self->at == self->end) {
+        return 0;
+    }
+    return *self->at;
 }
 
 static bool take(struct reader *self, char wanted) {
@@ -91,7 +94,10 @@ static char simple_escape(char letter) {
     static const char from[] = "\"\\/bfnrt";
     static const char to[] = "\"\\/\b\f\n\r\t";
     const char *found = letter != 0 ? strchr(from, letter) : NULL;
-    return found != NULL ? to[found - from] : (char)0;
+    if (found == NULL) {
+        return 0;
+    }
+    return to[found - from];
 }
 
 static int read_escape(struct reader *self) {

@@ -154,8 +154,7 @@ static size_t scheme_len(const char *url) {
     size_t at = 0;
     for (size_t i = 0; wanted[i] != 0; i++) {
         char c = url[at];
-        char lower = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-        if (lower == wanted[i]) {
+        if (c == wanted[i] || (c >= 'A' && c <= 'Z' && c + 32 == wanted[i])) {
             at++;
         } else if (wanted[i] != 's') {
             return 0;

@@ -126,7 +126,8 @@ static bool is_any_kept(
     uint32_t sector = off / self->sector_bytes;
     uint32_t end = (off + len) / self->sector_bytes;
     while (sector < end
-            && (self->config.keep[sector / 8u] >> sector % 8u & 1u) == 0) {
+            && ((uint32_t)self->config.keep[sector / 8u] >> sector % 8u & 1u)
+                       == 0) {
         sector++;
     }
     return sector < end;
