@@ -127,6 +127,11 @@ static void get_peer(mp_obj_t tuple, struct sockaddr_in *out) {
     get_address(tuple, out);
     char host[INET_ADDRSTRLEN];
     inet_ntop(AF_INET, &out->sin_addr, host, sizeof(host));
+    // Without a network a mapped address cannot be reached either.
+    if (!baton_network_is_up()
+            && ntohl(out->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET) {
+        raise_errno(EHOSTUNREACH);
+    }
     const struct baton_board_map *map = find_map(host, ntohs(out->sin_port));
     if (map != NULL) {
         resolve_name(map->to_host, map->to_port, out);
@@ -134,10 +139,6 @@ static void get_peer(mp_obj_t tuple, struct sockaddr_in *out) {
                && ntohl(out->sin_addr.s_addr) - STAND_IN_ADDR
                           < BATON_BOARD_MAPS) {
         raise_errno(ECONNREFUSED);
-    }
-    if (!baton_network_is_up()
-            && ntohl(out->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET) {
-        raise_errno(EHOSTUNREACH);
     }
 }
 
