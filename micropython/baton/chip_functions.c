@@ -1,5 +1,8 @@
 // What a firmware of one's own has of ESP-IDF that Python does not reach.
 // SPDX-License-Identifier: MIT
+#include <stddef.h>
+#include <stdint.h>
+
 #include "py/mphal.h"
 #include "py/runtime.h"
 

@@ -12,7 +12,7 @@
 #include "baton/port.h"
 #include "binding.h"
 
-#define BATON_PARTITIONS_MAX   4u
+#define BATON_PARTITIONS_MAX   8u
 #define BATON_READ_AHEAD_BYTES 512u
 
 struct baton_flash_partition {

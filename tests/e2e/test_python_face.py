@@ -8,6 +8,10 @@ import json
 import os
 import random
 import re
+import socket
+import struct
+import threading
+import time
 
 import pytest
 
@@ -313,6 +317,54 @@ attempt(baton.update, "https://good.example/fw.bin", ca="/ca.pem", **options)
         "BATON_ERR_TLS_HOST", "BATON_ERR_TLS_UNTRUSTED", "BATON_ERR_UNSIGNED",
         "BATON_ERR_TLS_CLOCK"]
     assert runs(report) == ("ota_0", "v1", "VALID")
+
+
+class TimeServer:
+    """Answers one question after the other (SNTP) with a time."""
+
+    def __init__(self, unix_s):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(30)
+        self.port = self.socket.getsockname()[1]
+        self.answer = bytes([0x1C]) + bytes(39) + struct.pack(
+            "!I", int(unix_s + 2208988800) & 0xFFFFFFFF) + bytes(4)
+        self.count = 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        try:
+            while True:
+                self.count += 1
+                self.socket.sendto(self.answer, self.socket.recvfrom(48)[1])
+        except OSError:
+            pass
+
+    def stop(self):
+        self.socket.close()
+
+
+@pytest.mark.parametrize("years, works", [(0, True), (12, True), (-20, False)])
+def test_time_server(secure, certificates, nginx, years, works):
+    # A clock that was never set is set first; a time before the firmware was
+    # built is a lie.
+    secure.map("good.example:443", nginx(
+        secure.www, certificate=certificates.issue(
+            "long", names="DNS:*.example", end=86400 * 365 * 20)))
+    server = TimeServer(time.time() + years * 365 * 86400)
+    secure.map("pool.ntp.org:123", server)
+    console, _ = secure.run(
+        "import machine\n"
+        "machine.RTC().datetime((2000, 1, 1, 5, 0, 0, 0, 0))\n"
+        "attempt(baton.update, 'https://good.example/fw.bin', ca='/ca.pem',\n"
+        "    reboot=False, retries=1, retry_min_ms=10)\n"
+        "print(time.gmtime()[0])\n")
+    server.stop()
+    if works:
+        assert console[1] == "update True"
+        assert abs(int(console[2]) - time.gmtime().tm_year - years) <= 1
+    else:
+        assert "BATON_ERR_TLS_CLOCK" in console[1] and console[2] == "2000"
 
 
 # ---- Signed channels -------------------------------------------------------
