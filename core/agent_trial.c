@@ -176,7 +176,8 @@ static bool is_absence(int err) {
 static bool is_answer(int err) {
     return err == 0 || err == BATON_ERR_HTTP_NOT_FOUND
            || err == BATON_ERR_HTTP_DENIED || err == BATON_ERR_HTTP_STATUS
-           || err == BATON_ERR_HTTP_BUSY || err == BATON_ERR_HTTP_RANGE;
+           || err == BATON_ERR_HTTP_BUSY || err == BATON_ERR_HTTP_RANGE
+           || err == BATON_ERR_HTTP_DOWNGRADE;
 }
 
 static int ask_server(struct baton_agent *self) {
