@@ -184,6 +184,140 @@ static int decode(struct bytes in) {
     return err;
 }
 
+#ifdef CODEC_MIXED
+// ---- Parts
+
+static int walk_units(struct bytes in) {
+    uint32_t machine = take_u32(&in);
+    bool has_relative = take_u32(&in) != 0;
+    uint32_t addr = take_u32(&in);
+    uint32_t new_addr = take_u32(&in);
+    uint32_t delta = take_u32(&in);
+    struct codec_layout layout = {.count = take_u32(&in)};
+    for (uint32_t i = 0; i < layout.count; i++) {
+        layout.segments[i].addr = take_u32(&in);
+        layout.segments[i].len = take_u32(&in);
+        layout.segments[i].is_code = take_u32(&in) != 0;
+    }
+    struct baton_codec_area areas[BATON_CODEC_AREAS_MAX];
+    for (int i = 0; i < (int)BATON_CODEC_AREAS_MAX; i++) {
+        areas[i].addr = take_u32(&in);
+        areas[i].len = take_u32(&in);
+    }
+    struct codec_registers registers = {0};
+    while (in.len > 0) {
+        // A copy that ends where the bytes do, so that reading on is found.
+        uint32_t len = in.len < 103 ? (uint32_t)in.len : 103;
+        uint8_t *seen = malloc(len);
+        memcpy(seen, in.at, len);
+        struct codec_view view = {.at = seen,
+                .len = len,
+                .addr = addr,
+                .machine = (uint8_t)machine,
+                .has_relative = has_relative,
+                .layout = &layout,
+                .areas = areas,
+                .registers = &registers};
+        struct codec_unit unit = {0};
+        baton_codec_unit_read(&view, &unit);
+        free(seen);
+        uint32_t word = unit.word;
+        bool built = unit.kind != CODEC_PLAIN
+                     && baton_codec_unit_build(&unit, unit.target + delta,
+                             new_addr, &registers, &word);
+        word = built ? word : unit.word;
+        if (unit.kind == CODEC_HI || unit.kind == CODEC_LO) {
+            baton_codec_rv32_note(&unit, addr, word, new_addr, &registers);
+        }
+        put_u32(unit.kind);
+        put_u32(unit.len);
+        put_u32(unit.class);
+        put_u32(unit.kind == CODEC_HI || unit.kind == CODEC_LO ? unit.reg : 0);
+        put_u32(unit.word);
+        put_u32(unit.kind != CODEC_PLAIN ? unit.target : 0);
+        put_u32(built);
+        put_u32(built ? word : 0);
+        (void)take(&in, unit.len);
+        addr += unit.len;
+        new_addr += unit.len;
+    }
+    return 0;
+}
+
+static int run_map(struct bytes in) {
+    struct codec_map map = {.capacity = (uint16_t)take_u32(&in), .dice = 1};
+    map.entries = calloc(map.capacity, sizeof(*map.entries));
+    while (in.len > 0) {
+        uint32_t what = take_u32(&in);
+        uint32_t addr = take_u32(&in);
+        int32_t delta = (int32_t)take_u32(&in);
+        struct codec_guess guess;
+        if (what == 0) {
+            baton_codec_map_put(&map, addr, delta);
+        } else {
+            baton_codec_map_get(&map, addr, &guess);
+            put_u32((uint32_t)guess.delta);
+            put_u32((uint32_t)guess.other);
+            put_u32(guess.trust);
+        }
+    }
+    for (uint32_t i = 0; i < map.count; i++) {
+        put_u32(map.entries[i].addr);
+        put_u32((uint32_t)(map.entries[i].delta_age >> 8));
+    }
+    free(map.entries);
+    return 0;
+}
+
+// Decisions of four kinds in turn, with counters and weights chosen by their
+// number, for as many bytes as there are, 4000 at most; answers each decision.
+static int run_coder(struct bytes in) {
+    static struct codec codec;
+    static struct codec_golomb golomb;
+    static codec_counter counters[2][64];
+    static int16_t weights[8][4];
+    memset(&codec, 0, sizeof(codec));
+    for (int i = 0; i < 64; i++) {
+        counters[0][i] = counters[1][i] = 32768;
+    }
+    for (int i = 0; i < 8; i++) {
+        for (int k = 0; k < 4; k++) {
+            weights[i][k] = 5000;
+        }
+    }
+    codec_counter *each = (codec_counter *)&golomb;
+    for (size_t i = 0; i < sizeof(golomb) / sizeof(*each); i++) {
+        each[i] = 32768;
+    }
+    codec.dice = 12345;
+    codec.in_len =
+            (uint16_t)(in.len < sizeof(codec.in) ? in.len : sizeof(codec.in));
+    memcpy(codec.in, in.at, codec.in_len);
+    baton_codec_coder_begin(&codec);
+    for (uint32_t n = 0; n < 4000 && codec.in_past == 0; n++) {
+        uint32_t answered;
+        if (n % 4 == 0) {
+            answered = (uint32_t)baton_codec_ask(
+                    &codec, CODEC_ASK_END, 0, &counters[0][n / 4 % 16]);
+        } else if (n % 4 == 1) {
+            answered = (uint32_t)baton_codec_ask_number(
+                    &codec, CODEC_ASK_MOVE, &golomb, n / 4 % 2 != 0);
+        } else {
+            bool is_literal = n % 4 == 3;
+            for (uint32_t i = 0; i < CODEC_MIXED; i++) {
+                codec.mixed[i] =
+                        &counters[is_literal][16 + i * 12 + n / (4 + i) % 12];
+            }
+            answered = (uint32_t)baton_codec_ask_mixed(&codec,
+                    is_literal ? CODEC_ASK_BIT : CODEC_ASK_UNIT, 0,
+                    weights[n / 4 % 4 + 4 * is_literal]);
+        }
+        put_u32(answered);
+    }
+    return 0;
+}
+
+#else
 // ---- Parts
 
 static int walk_units(struct bytes in) {
@@ -321,6 +455,8 @@ static int run_coder(struct bytes in) {
     }
     return 0;
 }
+
+#endif
 
 static int serve(int letter, struct bytes in) {
     switch (letter) {
