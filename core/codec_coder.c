@@ -114,15 +114,12 @@ static int decide(struct codec *self, enum codec_question question,
     return yes;
 }
 
-int baton_codec_ask_even(
-        struct codec *self, enum codec_question question, int32_t number) {
-    return decide(self, question, number, 32768);
-}
-
 // ---- Counters
 
-static void update(struct codec *self, codec_counter *counter, int yes) {
+static void update(
+        struct codec *self, codec_counter *counter, int yes, unsigned limit) {
     static const uint8_t rates[8] = {1, 2, 2, 3, 4, 5, 5, 5};
+
     // One in how many, less one, is counted.
     static const uint8_t odds[8] = {0, 1, 3, 3, 7, 15, 31, 255};
     self->dice = self->dice * 1664525u + 1013904223u;
@@ -131,22 +128,10 @@ static void update(struct codec *self, codec_counter *counter, int yes) {
     int step = ((yes ? 8191 : 0) - p) * 256 >> rates[seen];
     p += (step + (int)(self->dice >> 24)) >> 8;
     p = p < 1 ? 1 : p > 8190 ? 8190 : p;
-    if (seen < 7 && (self->dice >> 16 & odds[seen]) == 0) {
+    if (seen < limit && (self->dice >> 16 & odds[seen]) == 0) {
         seen++;
     }
     *counter = (codec_counter)((unsigned)p << 3 | seen);
-}
-
-// Literals' counters have 12 bits and 4 for what they have seen: they settle
-// sooner and stay quick.
-static void update_literal(codec_counter *counter, int yes) {
-    static const uint16_t rates[12] = {43690, 26214, 18724, 14563, 11915, 10082,
-            8738, 7710, 6898, 6241, 5698, 5242};
-    int p = *counter >> 4;
-    unsigned seen = *counter & 15;
-    p += ((yes ? 4095 : 0) - p) * rates[seen] / 65536;
-    p = p < 1 ? 1 : p > 4094 ? 4094 : p;
-    *counter = (codec_counter)((unsigned)p << 4 | (seen < 11 ? seen + 1 : 11));
 }
 
 int baton_codec_ask(struct codec *self, enum codec_question question,
@@ -154,32 +139,28 @@ int baton_codec_ask(struct codec *self, enum codec_question question,
     uint32_t p = (uint32_t)(*counter >> 3) << 3;
     p = p < 32 ? 32 : p > 65503 ? 65503 : p;
     int yes = decide(self, question, number, p);
-    update(self, counter, yes);
+    update(self, counter, yes, 7);
     return yes;
 }
 
 int baton_codec_ask_mixed(struct codec *self, enum codec_question question,
-        int32_t number, const struct codec_mix *mix) {
-    int logits[4];
+        int32_t number, int16_t *weights) {
+    int logits[CODEC_MIXED];
     int sum = 0;
-    for (unsigned i = 0; i < mix->count; i++) {
-        logits[i] = stretch(*mix->counters[i] >> 3);
-        sum += mix->weights[i] * logits[i];
+    for (unsigned i = 0; i < CODEC_MIXED; i++) {
+        logits[i] = stretch(*self->mixed[i] >> 3);
+        sum += weights[i] * logits[i];
     }
     int p = squash(sum >> 14);
     int yes = decide(self, question, number, (uint32_t)p);
-    int miss = ((yes << 16) - p) * mix->rate;
-    for (unsigned i = 0; i < mix->count; i++) {
+    int miss = ((yes << 16) - p) * 12;
+    for (unsigned i = 0; i < CODEC_MIXED; i++) {
         int step = (logits[i] * (miss >> 6) + (1 << 13)) >> 14;
-        int weight = mix->weights[i] + step;
-        mix->weights[i] = (int16_t)(weight > 32767    ? 32767
-                                    : weight < -32768 ? -32768
-                                                      : weight);
-        if (mix->is_literal) {
-            update_literal(mix->counters[i], yes);
-        } else {
-            update(self, mix->counters[i], yes);
-        }
+        int weight = weights[i] + step;
+        weights[i] = (int16_t)(weight > 32767    ? 32767
+                               : weight < -32768 ? -32768
+                                                 : weight);
+        update(self, self->mixed[i], yes, question == CODEC_ASK_BIT ? 4 : 7);
     }
     return yes;
 }
@@ -187,34 +168,30 @@ int baton_codec_ask_mixed(struct codec *self, enum codec_question question,
 // ---- Numbers
 
 // self->base, plus a number coded as adaptive Exp-Golomb: how many bits it has,
-// then the bits, of which the first two and the last two have counters.
-int32_t baton_codec_ask_number(
-        struct codec *self, struct codec_golomb *golomb, bool is_signed) {
+// then the bits after the first, of which the highest and the two lowest have
+// counters of their own.
+int32_t baton_codec_ask_number(struct codec *self, enum codec_question question,
+        struct codec_golomb *golomb, bool is_signed) {
     int bits = 0;
     while (bits < (int)CODEC_EXPONENTS - 1
-            && baton_codec_ask(
-                    self, CODEC_ASK_EXPONENT, bits, &golomb->exponent[bits])) {
+            && baton_codec_ask(self, question, CODEC_PART_EXPONENT << 8 | bits,
+                    &golomb->exponent[bits])) {
         bits++;
     }
     uint32_t number = 1;
     for (int i = bits - 1; i >= 0; i--) {
-        int bit;
-        if (i >= bits - 2) {
-            unsigned context = i == bits - 1 ? 0 : 1 + (number & 1);
-            bit = baton_codec_ask(
-                    self, CODEC_ASK_MANTISSA, i, &golomb->high[bits][context]);
-        } else if (i < 2) {
-            unsigned context = i == 1 ? 0 : 2 + (number & 1);
-            bit = baton_codec_ask(
-                    self, CODEC_ASK_MANTISSA, i, &golomb->low[context]);
-        } else {
-            bit = baton_codec_ask_even(self, CODEC_ASK_MANTISSA, i);
-        }
-        number = number << 1 | (unsigned)bit;
+        codec_counter *counter = i == bits - 1 ? &golomb->high[bits]
+                                 : i == 1      ? &golomb->low[0]
+                                 : i == 0      ? &golomb->low[1 + (number & 1)]
+                                               : &golomb->middle;
+        number = number << 1
+                 | (unsigned)baton_codec_ask(
+                         self, question, CODEC_PART_BIT << 8 | i, counter);
     }
     number--;
     if (is_signed && number != 0
-            && baton_codec_ask(self, CODEC_ASK_SIGN, 0, &golomb->sign)) {
+            && baton_codec_ask(
+                    self, question, CODEC_PART_SIGN << 8, &golomb->sign)) {
         number = 0 - number;
     }
     return (int32_t)((uint32_t)self->base + number);

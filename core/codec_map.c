@@ -138,17 +138,3 @@ void baton_codec_map_get(
         guess->trust = gap < 64 ? 3 : gap < 1024 ? 2 : 1;
     }
 }
-
-bool baton_codec_map_invert(
-        const struct codec_map *self, uint32_t addr, uint32_t *was) {
-    uint32_t nearest = 0x100000;
-    for (uint32_t i = 0; i < self->count; i++) {
-        uint32_t delta = (uint32_t)delta_of(&self->entries[i]);
-        uint32_t gap = addr - (self->entries[i].addr + delta);
-        if (gap < nearest) {
-            nearest = gap;
-            *was = addr - delta;
-        }
-    }
-    return nearest < 0x100000;
-}

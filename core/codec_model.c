@@ -21,11 +21,9 @@
 #include "baton/error.h"
 #include "bytes.h"
 
-#define RUN_BYTES    64u
-#define RUN_AFTER    32u
-#define SETTLED      24u // bytes after which a realignment enters the map
-#define NEAR_BYTES   2048u
-#define SEGMENT_LOGS 11u
+#define RUN_BYTES 64u
+#define RUN_AFTER 32u
+#define SETTLED   24u // bytes after which a realignment enters the map
 
 // Which numbers share their statistics.
 static const uint8_t number_class[CODEC_KINDS] = {
@@ -40,43 +38,39 @@ static unsigned flag(bool is_set, unsigned bit) {
     return (unsigned)is_set << bit;
 }
 
-static void fill(void *counters, size_t bytes, unsigned probability) {
-    codec_counter *counter = counters;
-    for (size_t i = 0; i < bytes / sizeof(*counter); i++) {
-        counter[i] = (codec_counter)probability;
-    }
-}
+// What the model begins with: so many counters or weights of a value, in the
+// order of struct codec_model.
+static const struct {
+    uint16_t count;
+    uint16_t value;
+} initial[] = {
+        {32, 50000}, // run
+        {CODEC_KINDS * 4, 32768},
+        {8, 20000}, // recent_delta
+        {128, 32768},
+        {48, 6000}, // end
+        {11, 8000}, // go_self, distance_recent
+        {8 * 27 + 9 * sizeof(struct codec_golomb) / 2, 32768},
+        {CODEC_MIXED * CODEC_FLAGS, 60000},
+        {CODEC_MIXED * CODEC_FLAG_WEIGHTS, 5500},
+        {CODEC_MIXED * 32, 4000},
+};
 
-static void fill_weights(void *weights, size_t bytes, int weight) {
-    int16_t *each = weights;
-    for (size_t i = 0; i < bytes / sizeof(*each); i++) {
-        each[i] = (int16_t)weight;
+static codec_counter *fill(
+        codec_counter *counters, uint32_t count, unsigned value) {
+    for (; count > 0; count--) {
+        *counters++ = (codec_counter)(value & ~7u);
     }
+    return counters;
 }
-
-#define FILL(array, probability)                                               \
-    fill(array, sizeof(array), (unsigned)(probability) & ~7u)
-#define FILL_WEIGHTS(array, weight) fill_weights(array, sizeof(array), weight)
 
 void baton_codec_model_begin(struct codec *self) {
-    struct codec_model *m = &self->model;
-    fill(m, sizeof(*m), 32768);
-    FILL(m->run, 50000);
-    FILL(m->reference, 58000);
-    FILL(m->reference_any, 58000);
-    FILL(m->reference_class, 58000);
-    FILL_WEIGHTS(m->reference_weight, 6500);
-    FILL(m->recent_delta, 20000);
-    FILL(m->plain, 62000);
-    FILL_WEIGHTS(m->plain_weight, 5500);
-    FILL(m->byte, 60000);
-    FILL_WEIGHTS(m->byte_weight, 5500);
-    FILL(m->end, 6000);
-    FILL_WEIGHTS(m->literal_weight, 4000);
-    FILL(m->go_self, 8000);
-    FILL(m->distance_recent, 8000);
+    codec_counter *at = self->model.run;
+    for (unsigned i = 0; i < sizeof(initial) / sizeof(initial[0]); i++) {
+        at = fill(at, initial[i].count, initial[i].value);
+    }
     for (int i = 0; i < 3; i++) {
-        fill(self->literal_table[i], 2u << self->info->literal_log2[i], 32768);
+        fill(self->literal_table[i], 1u << self->info->literal_log2[i], 32768);
     }
     self->map.count = 0;
     self->map.clock = 0;
@@ -84,8 +78,6 @@ void baton_codec_model_begin(struct codec *self) {
     self->dice = 12345;
     self->registers.known = 0;
     memset(self->deltas, 0, sizeof(self->deltas));
-    memset(self->jumps, 0, sizeof(self->jumps));
-    memset(self->distances, 0, sizeof(self->distances));
     memset(self->last_difference, 0, sizeof(self->last_difference));
     self->copying = false;
     self->from_new = false;
@@ -170,54 +162,56 @@ static int put_byte(struct codec *self, unsigned byte) {
 
 // Where byte's candidate, having agreed so far, goes on: 1 + its next bit; 0:
 // it does not agree.
-static unsigned expect(unsigned candidate, unsigned partial, int bit) {
+static unsigned expect(unsigned candidate, unsigned partial, unsigned bit) {
     return (candidate | 256) >> (bit + 1) == partial
                    ? 1 + (candidate >> bit & 1)
                    : 0;
 }
 
+// What instruction the byte is of, and where in it; of data, where in a word.
+static unsigned literal_phase(const struct codec *self) {
+    if (self->new_place != CODEC_PLACE_CODE) {
+        return (self->new_off + self->new_bias) & 3;
+    }
+    if (self->unit_at >= self->unit_len) {
+        return 4;
+    }
+    unsigned class = self->info->machine == CODEC_RV32
+                             ? self->unit_first >> 2 & 31u
+                             : self->unit_first & 15u;
+    return self->unit_at | 4 | class << 3;
+}
+
 // A byte, given what the copy has there, or without (old < 0).
 static unsigned ask_literal(struct codec *self, int old, unsigned class) {
     struct codec_model *m = &self->model;
-    bool is_code = self->new_place == CODEC_PLACE_CODE;
-    unsigned at = self->unit_at < self->unit_len ? self->unit_at : 0;
-    unsigned phase = (self->new_off + self->new_bias) & 3;
-    unsigned last = recent(self, 1);
-    if (is_code) {
-        unsigned first = self->info->machine == CODEC_RV32
-                                 ? self->unit_first >> 2 & 31
-                                 : self->unit_first & 15u;
-        phase = at | 4 | (at > 0 ? first << 3 : 0);
-    }
-    bool has_old = old >= 0;
-    unsigned expected[2] = {
-            ((unsigned)old + (unsigned)self->last_difference[0]) & 255,
-            ((unsigned)old + (unsigned)self->last_difference[1]) & 255};
-    uint32_t base[3] = {baton_codec_hash(1 + class, has_old | phase << 1),
-            baton_codec_hash(0x100 + last, has_old),
-            has_old ? baton_codec_hash(0x4000 + (unsigned)old, class)
-                    : baton_codec_hash(recent(self, 4) | 0x7000, 5 + phase)};
+    const uint8_t *log2 = self->info->literal_log2;
+    unsigned is_code = self->new_place == CODEC_PLACE_CODE;
+    unsigned has_old = old >= 0;
+    unsigned last = recent(self, 1) >> (log2[1] < 11 ? 6 : 0);
+    unsigned before = log2[2] < 11 ? 0 : recent(self, 2);
+    uint32_t base[3] = {
+            baton_codec_hash(1 + class, has_old | literal_phase(self) << 1),
+            baton_codec_hash(0x100 + last, is_code),
+            baton_codec_hash(0x7000 + before, is_code)};
+    unsigned expected[3] = {(unsigned)(old + self->last_difference[0]) & 255,
+            (unsigned)(old + self->last_difference[1]) & 255, (unsigned)old};
     unsigned set = has_old ? 2 + (class == 4) : is_code;
-    struct codec_mix mix = {
-            .count = has_old ? 4 : 3, .rate = 12, .is_literal = true};
     unsigned partial = 1;
-    for (int bit = 7; bit >= 0; bit--) {
+    for (unsigned bit = 8; bit-- > 0;) {
         for (unsigned i = 0; i < 3; i++) {
-            uint32_t mask = (1u << self->info->literal_log2[i]) - 1;
-            mix.counters[i] =
-                    &self->literal_table[i]
-                                        [(base[i] + partial * 0x9E35u) & mask];
+            uint32_t slot = base[i] + partial * 0x9E35u;
+            self->mixed[i] =
+                    &self->literal_table[i][slot & ((1u << log2[i]) - 1)];
         }
-        if (has_old) {
-            unsigned agreed = expect(expected[0], partial, bit) * 9
-                              + expect(expected[1], partial, bit) * 3
-                              + expect((unsigned)old, partial, bit);
-            mix.counters[3] = &m->expected[(unsigned)bit * 27 + agreed];
+        unsigned agreed = 0;
+        for (unsigned i = 0; i < 3 && has_old; i++) {
+            agreed = agreed * 3 + expect(expected[i], partial, bit);
         }
-        mix.weights = m->literal_weight[set * 8 + (unsigned)bit];
+        self->mixed[3] = &m->expected[bit * 27 + agreed];
         partial = partial << 1
-                  | (unsigned)baton_codec_ask_mixed(
-                          self, CODEC_ASK_BIT, bit, &mix);
+                  | (unsigned)baton_codec_ask_mixed(self, CODEC_ASK_BIT,
+                          (int32_t)bit, m->literal_weight[set * 8 + bit]);
     }
     partial &= 255;
     int32_t difference = (int32_t)partial - old;
@@ -230,108 +224,39 @@ static unsigned ask_literal(struct codec *self, int old, unsigned class) {
 
 // ---- Realignment
 
-static void move_to_front(int32_t *list, int len, int32_t value) {
-    int i = 0;
-    while (i < len - 1 && list[i] != value) {
-        i++;
-    }
-    for (; i > 0; i--) {
-        list[i] = list[i - 1];
-    }
-    list[0] = value;
-}
-
 static int realign_to_new(struct codec *self) {
-    struct codec_model *m = &self->model;
-    int32_t distance = 0;
-    for (int i = 0; i < 3 && distance == 0; i++) {
-        if (baton_codec_ask(self, CODEC_ASK_DISTANCE, self->distances[i],
-                    &m->distance_recent[i])) {
-            distance = self->distances[i];
-        }
-    }
-    if (distance == 0) {
-        self->base = 1;
-        distance = baton_codec_ask_number(self,
-                &m->jump[self->new_place == CODEC_PLACE_CODE ? 3 : 2], false);
-    }
-    if (distance <= 0 || (uint32_t)distance > self->new_off) {
-        return BATON_ERR_CODEC_CORRUPT;
-    }
-    move_to_front(self->distances, 3, distance);
-    self->source = self->new_off - (uint32_t)distance;
-    return 0;
+    bool is_code = self->new_place == CODEC_PLACE_CODE;
+    self->base = 1;
+    uint32_t distance = (uint32_t)baton_codec_ask_number(
+            self, CODEC_ASK_FAR, &self->model.jump[2 + is_code], false);
+    self->source = self->new_off - distance;
+    return distance <= self->new_off ? 0 : BATON_ERR_CODEC_CORRUPT;
 }
 
-// The offset in the base that the address map names for this place.
-static bool find_mapped(const struct codec *self, uint32_t *off) {
-    uint32_t addr;
-    if (self->new_place == CODEC_PLACE_NONE
-            || !baton_codec_map_invert(
-                    &self->map, self->new_off + self->new_bias, &addr)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < self->old_layout.count; i++) {
-        const struct codec_segment *s = &self->old_layout.segments[i];
-        if (addr - s->addr < s->len) {
-            *off = s->off + (addr - s->addr);
-            return true;
-        }
-    }
-    return false;
-}
-
-static int realign_to_old(struct codec *self, unsigned context) {
-    struct codec_model *m = &self->model;
-    uint32_t near = self->hold_source + (self->new_off - self->hold_new);
-    uint32_t candidates[6] = {near, self->hold_source, UINT32_MAX,
-            self->new_off - (uint32_t)self->jumps[0],
-            self->new_off - (uint32_t)self->jumps[1],
-            self->new_off - (uint32_t)self->jumps[2]};
-    bool is_mapped = find_mapped(self, &candidates[2]);
-    for (unsigned i = 0; i < 6; i++) {
-        bool is_new = candidates[i] < self->info->old_bytes;
-        for (unsigned k = 0; k < i && is_new; k++) {
-            is_new = candidates[k] != candidates[i];
-        }
-        if (is_new
-                && baton_codec_ask(self, CODEC_ASK_SOURCE,
-                        (int32_t)candidates[i], &m->source[i][context])) {
-            self->source = candidates[i];
-            return 0;
-        }
-    }
-    self->base = (int32_t)near;
-    bool is_near = baton_codec_ask(
-            self, CODEC_ASK_NEAR, (int32_t)NEAR_BYTES, &m->source[7][context]);
-    if (!is_near && is_mapped) {
-        self->base = (int32_t)candidates[2];
-    }
-    self->source = (uint32_t)baton_codec_ask_number(
-            self, &m->jump[is_near ? 0 : 1], true);
+// Relative to where the last copy from the base would be by now.
+static int realign_to_old(struct codec *self) {
+    self->base =
+            (int32_t)(self->hold_source + (self->new_off - self->hold_new));
+    self->source = (uint32_t)baton_codec_ask_number(self, CODEC_ASK_SOURCE,
+            &self->model.jump[self->literals > 0], true);
     return self->source < self->info->old_bytes ? 0 : BATON_ERR_CODEC_CORRUPT;
 }
 
 // Decides where the copy goes on.
 static int realign(struct codec *self) {
-    unsigned n = self->literals;
-    unsigned context = n == 0 ? 0 : n < 4 ? 1 : n < 16 ? 2 : 3;
     bool to_new = self->info->old_bytes == 0;
     if (self->realigned || (to_new && self->new_off == 0)) {
         return BATON_ERR_CODEC_CORRUPT;
     }
     if (!to_new && self->new_off > 0) {
         to_new = baton_codec_ask(self, CODEC_ASK_SELF, 0,
-                &self->model
-                         .go_self[(self->self_history & 3) | (n > 0 ? 4 : 0)]);
+                &self->model.go_self[(self->self_history & 3)
+                                     | flag(self->literals > 0, 2)]);
     }
     self->self_history = self->self_history << 1 | to_new;
-    int err = to_new ? realign_to_new(self) : realign_to_old(self, context);
+    int err = to_new ? realign_to_new(self) : realign_to_old(self);
     if (err) {
         return err;
-    }
-    if (!to_new) {
-        move_to_front(self->jumps, 3, (int32_t)(self->new_off - self->source));
     }
     self->from_new = to_new;
     self->copying = true;
@@ -451,11 +376,7 @@ static int copy_on(struct codec *self, unsigned len) {
         if (start - s->off < s->len && self->new_place != CODEC_PLACE_NONE) {
             uint32_t was = s->addr + (start - s->off);
             uint32_t is = self->new_off - self->since + self->new_bias;
-            struct codec_guess guess;
-            baton_codec_map_get(&self->map, was, &guess);
-            if (guess.delta != (int32_t)(is - was) || guess.trust < 4) {
-                baton_codec_map_put(&self->map, was, (int32_t)(is - was));
-            }
+            baton_codec_map_put(&self->map, was, (int32_t)(is - was));
             break;
         }
     }
@@ -475,6 +396,15 @@ static int put_unit(struct codec *self, uint32_t word) {
     return err ? err : copy_on(self, unit->len);
 }
 
+static void move_to_front(int32_t *list, int32_t value) {
+    int i = 0;
+    while (i < CODEC_DELTAS - 1 && list[i] != value) {
+        i++;
+    }
+    memmove(list + 1, list, (size_t)i * sizeof(*list));
+    list[0] = value;
+}
+
 // The delta of a target that the map did not predict.
 static int32_t ask_delta(struct codec *self, const struct codec_guess *guess) {
     struct codec_model *m = &self->model;
@@ -483,7 +413,7 @@ static int32_t ask_delta(struct codec *self, const struct codec_guess *guess) {
                     self, CODEC_ASK_DELTA, guess->other, &m->recent_delta[7])) {
         return guess->other;
     }
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < CODEC_DELTAS - 1; i++) {
         int32_t delta = self->deltas[i];
         if (delta != guess->delta && delta != guess->other
                 && baton_codec_ask(
@@ -492,28 +422,37 @@ static int32_t ask_delta(struct codec *self, const struct codec_guess *guess) {
         }
     }
     self->base = guess->delta;
-    return baton_codec_ask_number(
-            self, &m->delta[number_class[self->unit.kind]], true);
+    return baton_codec_ask_number(self, CODEC_ASK_MOVE,
+            &m->delta[number_class[self->unit.kind]], true);
+}
+
+// A flag, mixed from counters of four contexts.
+static bool ask_flag(struct codec *self, enum codec_question question,
+        const uint32_t contexts[CODEC_MIXED], unsigned set) {
+    struct codec_model *m = &self->model;
+    for (unsigned i = 0; i < CODEC_MIXED; i++) {
+        self->mixed[i] =
+                &m->flag[i][baton_codec_hash(contexts[i], set) % CODEC_FLAGS];
+    }
+    bool yes = baton_codec_ask_mixed(self, question, 0, m->flag_weight[set]);
+    self->history = self->history << 1 | !yes;
+    return yes;
 }
 
 static bool ask_reference(
         struct codec *self, const struct codec_guess *guess, bool is_built) {
-    struct codec_model *m = &self->model;
     unsigned kind = self->unit.kind;
-    unsigned trust = guess->trust;
     uint32_t history = self->history;
-    unsigned detail = (history & 3) | flag(guess->delta == 0, 2)
-                      | flag(guess->other == guess->delta, 3)
-                      | flag(trust > 4, 4) | flag(self->from_new, 5);
-    struct codec_mix mix = {
-            .counters = {&m->reference[kind][trust]
-                                      [(history & 1) | flag(self->run > 7, 1)],
-                    &m->reference_any[trust][(history & 7) | flag(is_built, 3)],
-                    &m->reference_class[number_class[kind]][detail]},
-            .count = 3,
-            .weights = m->reference_weight[kind],
-            .rate = 8};
-    return baton_codec_ask_mixed(self, CODEC_ASK_UNIT, 0, &mix);
+    uint32_t trust = guess->trust;
+    uint32_t same = flag(guess->delta == 0, 0)
+                    | flag(guess->other == guess->delta, 1)
+                    | flag(self->from_new, 2);
+    uint32_t contexts[CODEC_MIXED] = {
+            trust | (history & 1) << 3 | flag(self->run > 7, 4),
+            trust | (history & 7) << 3 | flag(is_built, 6),
+            (history & 3) | same << 2 | flag(trust > 4, 5),
+            baton_codec_hash((uint32_t)guess->delta, trust)};
+    return ask_flag(self, CODEC_ASK_UNIT, contexts, 64 + kind);
 }
 
 // A unit that refers to an address. *done: it was one way or the other.
@@ -532,7 +471,6 @@ static int step_reference(struct codec *self, bool *done) {
     }
     *done = true;
     bool hit = self->sure > 0 || ask_reference(self, &guess, is_built);
-    self->history = self->sure > 0 ? self->history : self->history << 1 | !hit;
     if (hit) {
         self->run += unit->len;
         if (!self->from_new && guess.trust < 4) {
@@ -542,10 +480,10 @@ static int step_reference(struct codec *self, bool *done) {
     }
     if (!self->from_new
             && baton_codec_ask(self, CODEC_ASK_ELSEWHERE, 0,
-                    &self->model
-                             .elsewhere[unit->kind][self->history >> 1 & 3])) {
+                    &self->model.elsewhere[unit->kind * 4u
+                                           + (self->history >> 1 & 3)])) {
         int32_t delta = ask_delta(self, &guess);
-        move_to_front(self->deltas, 7, delta);
+        move_to_front(self->deltas, delta);
         baton_codec_map_put(&self->map, unit->target, delta);
         self->run = 0;
         uint32_t word;
@@ -563,35 +501,20 @@ static int step_reference(struct codec *self, bool *done) {
 
 // A unit that is expected to stay as it is. *done: it was.
 static int step_plain(struct codec *self, const uint8_t *at, bool *done) {
-    struct codec_model *m = &self->model;
     struct codec_unit *unit = &self->unit;
     uint32_t word = 0;
     for (unsigned i = 0; i < unit->len; i++) {
         word |= (uint32_t)at[i] << (8 * i);
     }
     self->predicted = word;
-    if (self->sure == 0) {
-        unsigned run = log2_capped(self->run, 11);
-        unsigned class = self->unit_class;
-        struct codec_mix mix = {
-                .counters = {&m->plain[0][(self->history & 7) | run << 3
-                                          | flag(self->since < 16, 7)],
-                        &m->plain[1][baton_codec_hash(
-                                             class, (self->history & 3)
-                                                            | flag(run > 5, 2))
-                                     & 255],
-                        &m->plain[2]
-                                 [baton_codec_hash(word & 0xFF, class) & 255],
-                        &m->plain[3][baton_codec_hash(word, 3) & 255]},
-                .count = 4,
-                .weights = m->plain_weight[self->unit_place * 4u
-                                           + (run > 2) * 2u + self->from_new],
-                .rate = 12};
-        *done = baton_codec_ask_mixed(self, CODEC_ASK_UNIT, 0, &mix);
-        self->history = self->history << 1 | !*done;
-    } else {
-        *done = true;
-    }
+    unsigned run = log2_capped(self->run, 11);
+    uint32_t contexts[CODEC_MIXED] = {
+            (self->history & 7) | run << 3 | flag(self->since < 16, 7),
+            self->unit_class | (self->history & 3) << 7 | flag(run > 5, 9),
+            (word & 0xFF) | (uint32_t)self->unit_class << 8, word};
+    *done = self->sure > 0
+            || ask_flag(self, CODEC_ASK_UNIT, contexts,
+                    self->unit_place * 4u + flag(run > 2, 1) + self->from_new);
     if (!*done) {
         return 0;
     }
@@ -632,31 +555,20 @@ static int step_unit(
 }
 
 static bool ask_byte(struct codec *self, const uint8_t *at) {
-    struct codec_model *m = &self->model;
     unsigned index = self->source - self->unit_off;
     index = index < 3 ? index : 3;
     unsigned run = log2_capped(self->run, 7);
-    unsigned pending = self->pending > self->source ? 1 : 0;
+    unsigned pending = self->pending > self->source;
     unsigned class = self->unit_class * 4u + index;
     unsigned before = self->source > 0 ? at[-1] : 0;
     unsigned after = self->source + 1 < self->limit ? at[1] : 0;
-    struct codec_mix mix = {
-            .counters = {&m->byte[0][(self->history & 7) | run << 3
-                                     | pending << 6],
-                    &m->byte[1][baton_codec_hash(class,
-                                        (self->history & 3) | flag(run > 5, 2))
-                                & 127],
-                    &m->byte[2][baton_codec_hash(at[0], class) & 127],
-                    &m->byte[3][baton_codec_hash(
-                                        at[0] | after << 8 | before << 16, 3)
-                                & 127]},
-            .count = 4,
-            .weights = m->byte_weight[(self->unit_place * 4u + index) * 4u
-                                      + (run > 2) * 2u + pending],
-            .rate = 12};
-    bool hit = baton_codec_ask_mixed(self, CODEC_ASK_BYTE, 0, &mix);
-    self->history = self->history << 1 | !hit;
-    return hit;
+    uint32_t contexts[CODEC_MIXED] = {
+            (self->history & 7) | run << 3 | pending << 6,
+            class | (self->history & 3) << 9 | flag(run > 5, 11),
+            at[0] | class << 8, at[0] | after << 8 | before << 16};
+    return ask_flag(self, CODEC_ASK_BYTE, contexts,
+            16 + (self->unit_place * 4u + index) * 4u + flag(run > 2, 1)
+                    + pending);
 }
 
 // A byte of a copy whose unit is not as predicted.

@@ -20,6 +20,7 @@
 #define CODEC_RECENT_BYTES 8u   // output kept for the contexts
 #define CODEC_WINDOW_BYTES 512u // of what is copied from
 #define CODEC_LOOK_BYTES   104u // how far a unit looks ahead
+#define CODEC_DELTAS       7    // kept
 #define CODEC_SEGMENTS     16u  // of an image
 
 enum codec_feature {
@@ -38,12 +39,17 @@ enum codec_question {
     CODEC_ASK_BIT,       // a bit of a byte, the highest first
     CODEC_ASK_END,       // does the run of literals end?
     CODEC_ASK_SELF,      // does the copy go on from the new image?
-    CODEC_ASK_DISTANCE,  // is it this far back?
-    CODEC_ASK_SOURCE,    // does it go on at this offset of the base?
-    CODEC_ASK_NEAR,      // or near self->base?
-    CODEC_ASK_EXPONENT,  // is a number's exponent larger than this?
-    CODEC_ASK_MANTISSA,  // this bit of it
-    CODEC_ASK_SIGN,      // is it negative?
+    CODEC_ASK_SOURCE,    // where does it go on in the base (a number)
+    CODEC_ASK_FAR,       // how far back does it go on (a number)
+    CODEC_ASK_MOVE,      // a delta that is none of those (a number)
+};
+
+// The parts of a number: `number` of such a question is the part << 8 | which
+// bit. Is its exponent larger, is this bit set, is it negative?
+enum codec_part {
+    CODEC_PART_EXPONENT = 1,
+    CODEC_PART_BIT = 2,
+    CODEC_PART_SIGN = 3,
 };
 
 enum codec_machine {
@@ -60,8 +66,9 @@ typedef uint16_t codec_counter;
 #define CODEC_EXPONENTS 24u
 struct codec_golomb {
     codec_counter exponent[CODEC_EXPONENTS];
-    codec_counter high[CODEC_EXPONENTS][3]; // the two bits after the first
-    codec_counter low[4];                   // the two lowest bits
+    codec_counter high[CODEC_EXPONENTS]; // the bit after the first
+    codec_counter low[3];                // the two lowest bits
+    codec_counter middle;
     codec_counter sign;
 };
 
@@ -151,29 +158,25 @@ struct codec_guess {
     uint8_t trust; // 0 ... 7
 };
 
-// All adaptive probabilities and weights; they begin anew at every restart.
+// All adaptive probabilities and weights; they begin anew at every restart,
+// by the table in codec_model.c.
+#define CODEC_MIXED        4u
+#define CODEC_FLAGS        256u
+#define CODEC_FLAG_WEIGHTS (64u + CODEC_KINDS)
 struct codec_model {
-    codec_counter run[64];
-    codec_counter reference[CODEC_KINDS][8][4];
-    codec_counter reference_any[8][16];
-    codec_counter reference_class[5][64];
-    int16_t reference_weight[CODEC_KINDS][3];
-    codec_counter elsewhere[CODEC_KINDS][4];
+    codec_counter run[32];
+    codec_counter elsewhere[CODEC_KINDS * 4];
     codec_counter recent_delta[8];
-    struct codec_golomb delta[5];
-    codec_counter plain[4][256];
-    int16_t plain_weight[16][4];
-    codec_counter byte[4][128];
-    int16_t byte_weight[64][4];
     codec_counter fix[64];
     codec_counter literal[64];
     codec_counter end[48];
-    codec_counter expected[8 * 27];
-    int16_t literal_weight[32][4];
     codec_counter go_self[8];
-    codec_counter distance_recent[4];
-    codec_counter source[8][4];
+    codec_counter expected[8 * 27];
+    struct codec_golomb delta[5];
     struct codec_golomb jump[4];
+    codec_counter flag[CODEC_MIXED][CODEC_FLAGS];
+    int16_t flag_weight[CODEC_FLAG_WEIGHTS][CODEC_MIXED];
+    int16_t literal_weight[32][CODEC_MIXED];
 };
 
 struct codec {
@@ -238,9 +241,7 @@ struct codec {
 
     // Numbers that tend to come again
     int32_t base; // what a number is relative to
-    int32_t deltas[7];
-    int32_t jumps[3];
-    int32_t distances[3];
+    int32_t deltas[CODEC_DELTAS];
     uint32_t self_history;
     int32_t last_difference[2];
 
@@ -251,6 +252,7 @@ struct codec {
     bool window_new;
     struct codec_map map;
     codec_counter *literal_table[3];
+    codec_counter *mixed[CODEC_MIXED]; // what the next decision mixes
     struct codec_model model;
     uint8_t in[CODEC_IN_BYTES];
     uint8_t page[CODEC_RECENT_BYTES + CODEC_PAGE_BYTES];
@@ -268,30 +270,20 @@ enum codec_place {
 uint32_t baton_codec_hash(uint32_t a, uint32_t b);
 unsigned baton_codec_log2(uint32_t value); // bits in value; 0 for 0
 void baton_codec_coder_begin(struct codec *self);
-int baton_codec_ask_even(
-        struct codec *self, enum codec_question question, int32_t number);
 int baton_codec_ask(struct codec *self, enum codec_question question,
         int32_t number, codec_counter *counter);
-struct codec_mix {
-    codec_counter *counters[4];
-    unsigned count;
-    int16_t *weights;
-    int rate;
-    bool is_literal;
-};
+// Mixes the counters in self->mixed.
 int baton_codec_ask_mixed(struct codec *self, enum codec_question question,
-        int32_t number, const struct codec_mix *mix);
-int32_t baton_codec_ask_number(
-        struct codec *self, struct codec_golomb *golomb, bool is_signed);
+        int32_t number, int16_t *weights);
+// A number, self->base added.
+int32_t baton_codec_ask_number(struct codec *self, enum codec_question question,
+        struct codec_golomb *golomb, bool is_signed);
 
 // ---- codec_map.c: the address map
 
 void baton_codec_map_put(struct codec_map *self, uint32_t addr, int32_t delta);
 void baton_codec_map_get(
         struct codec_map *self, uint32_t addr, struct codec_guess *guess);
-// Where was, by the map, what is now at an address?
-bool baton_codec_map_invert(
-        const struct codec_map *self, uint32_t addr, uint32_t *was);
 
 // ---- codec_unit.c, codec_rv32.c, codec_xtensa.c: units
 

@@ -19,7 +19,7 @@ struct encoder {
     size_t state_bytes;
     struct codec_writer writer;
     struct codec_report *report;
-    int32_t wanted; // the number that is being asked for
+    int32_t delta; // of the target that is being asked for
     bool is_trial;
     bool trial_failed;
 };
@@ -113,8 +113,8 @@ static bool is_elsewhere(struct encoder *self) {
             || word != new_word(self, unit->len)) {
         return false;
     }
-    self->wanted = (int32_t)(target - unit->target);
-    return abs(self->wanted) <= 0x200000;
+    self->delta = (int32_t)(target - unit->target);
+    return abs(self->delta) <= 0x200000;
 }
 
 static int step_trial(struct encoder *self) {
@@ -154,15 +154,15 @@ static bool is_run(struct encoder *self) {
 
 // ---- Answers
 
-static int answer_number(
-        struct encoder *self, enum codec_question question, int32_t number) {
-    int64_t value = (int64_t)self->wanted - self->model->base;
+static int answer_number(struct encoder *self, int32_t wanted, int32_t number) {
+    int64_t value = (int64_t)wanted - self->model->base;
     uint32_t magnitude = (uint32_t)llabs(value) + 1;
-    switch (question) {
-    case CODEC_ASK_EXPONENT:
-        return (int)baton_codec_log2(magnitude) - 1 > number;
-    case CODEC_ASK_MANTISSA:
-        return (int)(magnitude >> number & 1);
+    int bit = number & 0xFF;
+    switch (number >> 8) {
+    case CODEC_PART_EXPONENT:
+        return (int)baton_codec_log2(magnitude) - 1 > bit;
+    case CODEC_PART_BIT:
+        return (int)(magnitude >> bit & 1);
     default:
         return value < 0;
     }
@@ -172,6 +172,7 @@ static int answer(
         struct encoder *self, enum codec_question question, int32_t number) {
     const struct codec *model = self->model;
     int32_t source = self->align->source[model->new_off];
+    int32_t distance = (int32_t)model->new_off - (source - CODEC_SELF);
     switch (question) {
     case CODEC_ASK_RUN:
         return is_run(self);
@@ -191,18 +192,14 @@ static int answer(
         return self->align->new_image.data[model->new_off] >> number & 1;
     case CODEC_ASK_SELF:
         return source >= CODEC_SELF;
-    case CODEC_ASK_DISTANCE:
-        self->wanted = (int32_t)model->new_off - (source - CODEC_SELF);
-        return self->wanted == number;
+    case CODEC_ASK_FAR:
+        return answer_number(self, distance, number);
     case CODEC_ASK_SOURCE:
-        return source == number;
-    case CODEC_ASK_NEAR:
-        self->wanted = source;
-        return abs(source - model->base) < number;
+        return answer_number(self, source, number);
     case CODEC_ASK_DELTA:
-        return self->wanted == number;
+        return self->delta == number;
     default:
-        return answer_number(self, question, number);
+        return answer_number(self, self->delta, number);
     }
 }
 
@@ -217,6 +214,7 @@ static enum codec_purpose purpose_of(
         return CODEC_FOR_COPIES;
     case CODEC_ASK_ELSEWHERE:
     case CODEC_ASK_DELTA:
+    case CODEC_ASK_MOVE:
         return CODEC_FOR_REFERENCES;
     case CODEC_ASK_FIX:
         return CODEC_FOR_FIXES;
@@ -242,9 +240,6 @@ static void note_cost(struct encoder *self, enum codec_question question,
         }
     }
     enum codec_purpose purpose = purpose_of(model, question);
-    if (question >= CODEC_ASK_EXPONENT && model->copying) {
-        purpose = CODEC_FOR_REFERENCES;
-    }
     // Only for the report; nothing that is written depends on it.
     double bits = -log2((yes ? probability : 65536 - probability) / 65536.0);
     report->cost[segment][purpose] += (uint64_t)(bits * 256 + 0.5);
