@@ -30,149 +30,125 @@ enum phase {
 
 // ---- Header
 
-struct reader {
-    const uint8_t *at;
-    size_t left;
-    bool is_short;
+// Where the fields lie, little-endian; then three bytes for each restart
+// segment, its length in the payload. docs/CODEC.md has them all.
+enum header {
+    HEADER_VERSION = 4,
+    HEADER_ENCODING = 5,
+    HEADER_PROFILE = 6,
+    HEADER_FEATURES = 7,
+    HEADER_MACHINE = 8,
+    HEADER_LITERALS = 9,
+    HEADER_MAP = 12,
+    HEADER_NEW_BYTES = 14,
+    HEADER_NEW_SHA256 = 18,
+    HEADER_OLD_BYTES = 50,
+    HEADER_OLD_SHA256 = 54,
+    HEADER_OLD_CODE = 86,
+    HEADER_NEW_CODE = 88,
+    HEADER_AREAS = 90,
+    HEADER_LENGTHS = 96,
 };
-
-static const uint8_t *take(struct reader *self, size_t len) {
-    static const uint8_t nothing[SHA];
-    if (self->left < len) {
-        self->is_short = true;
-        self->left = 0;
-        return nothing;
-    }
-    const uint8_t *at = self->at;
-    self->at += len;
-    self->left -= len;
-    return at;
-}
-
-// Seven bits a byte, the lowest first, up to four bytes.
-static uint32_t take_number(struct reader *self) {
-    uint32_t value = 0;
-    for (unsigned shift = 0; shift < 28; shift += 7) {
-        uint8_t byte = take(self, 1)[0];
-        value |= (uint32_t)(byte & 0x7F) << shift;
-        if ((byte & 0x80) == 0) {
-            break;
-        }
-    }
-    return value;
-}
-
-static void take_machine(struct reader *in, struct baton_codec_info *out) {
-    unsigned areas = out->machine >> 4;
-    out->machine &= 15;
-    if (out->encoding == BATON_CODEC_DELTA) {
-        out->old_code = get_u16(take(in, 2));
-    }
-    out->new_code = get_u16(take(in, 2));
-    for (unsigned i = 0; i < areas && i < BATON_CODEC_AREAS_MAX; i++) {
-        const uint8_t *area = take(in, 3);
-        out->areas[i].addr = (uint32_t)get_u16(area) << 16;
-        out->areas[i].len = (uint32_t)area[2] << 16;
-    }
-}
 
 static uint32_t body_end(const struct baton_codec_info *info) {
     return info->new_bytes
            - ((info->features & CODEC_FEATURE_DIGEST) != 0 ? SHA : 0);
 }
 
-static bool is_sound(const struct baton_codec_info *info) {
-    if (info->encoding > BATON_CODEC_DELTA || info->new_bytes == 0
-            || info->new_bytes
-                       > BATON_CODEC_SEGMENTS_MAX * BATON_CODEC_SEGMENT_BYTES
-            || info->old_bytes
-                       > BATON_CODEC_SEGMENTS_MAX * BATON_CODEC_SEGMENT_BYTES
-            || (info->encoding == BATON_CODEC_DELTA) != (info->old_bytes != 0)
-            || (info->machine & 15) > CODEC_XTENSA
-            || info->machine >> 4 > BATON_CODEC_AREAS_MAX) {
-        return false;
+static void decode_header(const uint8_t *head, struct baton_codec_info *out) {
+    out->encoding = head[HEADER_ENCODING];
+    out->profile = head[HEADER_PROFILE];
+    out->features = head[HEADER_FEATURES];
+    out->machine = head[HEADER_MACHINE];
+    memcpy(out->literal_log2, head + HEADER_LITERALS, 3);
+    out->map_entries = get_u16(head + HEADER_MAP);
+    out->new_bytes = get_u32(head + HEADER_NEW_BYTES);
+    memcpy(out->new_sha256, head + HEADER_NEW_SHA256, SHA);
+    out->old_bytes = get_u32(head + HEADER_OLD_BYTES);
+    memcpy(out->old_sha256, head + HEADER_OLD_SHA256, SHA);
+    out->old_code = get_u16(head + HEADER_OLD_CODE);
+    out->new_code = get_u16(head + HEADER_NEW_CODE);
+    for (unsigned i = 0; i < BATON_CODEC_AREAS_MAX; i++) {
+        const uint8_t *area = head + HEADER_AREAS + 3 * i;
+        out->areas[i].addr = (uint32_t)get_u16(area) << 16;
+        out->areas[i].len = (uint32_t)area[2] << 16;
     }
-    for (int i = 0; i < 3; i++) {
-        if (info->literal_log2[i] < 4 || info->literal_log2[i] > 13) {
-            return false;
-        }
-    }
-    return info->map_entries >= 8 && info->map_entries <= 4096;
 }
 
-static void take_segments(struct reader *in, struct baton_codec_info *out) {
-    uint32_t off = 0;
-    out->segment_count = (out->new_bytes - 1) / BATON_CODEC_SEGMENT_BYTES + 1;
-    for (uint32_t i = 0; i <= out->segment_count; i++) {
-        out->segment_off[i] = off;
-        if (i == out->segment_count) {
-            break;
-        }
+static bool is_sound(const struct baton_codec_info *info) {
+    bool is_delta = info->encoding == BATON_CODEC_DELTA;
+    bool ok = info->encoding <= BATON_CODEC_DELTA && info->new_bytes > 0
+              && info->new_bytes <= BATON_CODEC_IMAGE_MAX
+              && info->old_bytes <= BATON_CODEC_IMAGE_MAX
+              && is_delta == (info->old_bytes > 0)
+              && info->machine <= CODEC_XTENSA && info->map_entries >= 8
+              && info->map_entries <= 4096;
+    for (int i = 0; i < 3; i++) {
+        ok = ok && info->literal_log2[i] >= 8 && info->literal_log2[i] <= 13;
+    }
+    return ok;
+}
+
+static void count_state(struct baton_codec_info *out) {
+    size_t bytes = sizeof(struct codec)
+                   + out->map_entries * sizeof(struct codec_map_entry);
+    for (int i = 0; i < 3; i++) {
+        bytes += sizeof(codec_counter) << out->literal_log2[i];
+    }
+    out->state_bytes = out->encoding == BATON_CODEC_RAW ? 0 : (uint32_t)bytes;
+}
+
+// The segments' offsets, by their lengths; what is stored has that of the
+// image.
+static void add_segments(const uint8_t *at, struct baton_codec_info *out) {
+    uint32_t off = out->header_bytes;
+    for (uint32_t i = 0; i < out->segment_count; i++) {
         uint32_t rest = out->new_bytes - i * BATON_CODEC_SEGMENT_BYTES;
-        off += out->encoding != BATON_CODEC_RAW   ? take_number(in)
+        out->segment_off[i] = off;
+        off += out->encoding != BATON_CODEC_RAW
+                       ? get_u16(at + 3 * i) | (uint32_t)at[3 * i + 2] << 16
                : rest < BATON_CODEC_SEGMENT_BYTES ? rest
                                                   : BATON_CODEC_SEGMENT_BYTES;
     }
+    out->segment_off[out->segment_count] = off;
+    out->payload_bytes = off;
 }
 
 int baton_codec_header_read(
         const uint8_t *head, size_t len, struct baton_codec_info *out) {
-    struct reader in = {.at = head, .left = len};
     memset(out, 0, sizeof(*out));
-    const uint8_t *fixed = take(&in, 12);
     if (len >= 4 && memcmp(head, "BatP", 4) != 0) {
         return BATON_ERR_CODEC_FORMAT;
     }
-    if (len >= 7
-            && (head[4] != CODEC_VERSION
-                    || (head[6] & ~CODEC_FEATURE_DIGEST) != 0)) {
+    if (len > 4 && head[HEADER_VERSION] != CODEC_VERSION) {
         return BATON_ERR_CODEC_VERSION;
     }
-    out->encoding = fixed[5] & 15;
-    out->profile = fixed[5] >> 4;
-    out->features = fixed[6];
-    out->machine = fixed[7];
-    out->literal_log2[0] = fixed[8] & 15;
-    out->literal_log2[1] = fixed[8] >> 4;
-    out->literal_log2[2] = fixed[9];
-    out->map_entries = get_u16(fixed + 10);
-    out->new_bytes = take_number(&in);
-    memcpy(out->new_sha256, take(&in, SHA), SHA);
-    if (out->encoding == BATON_CODEC_DELTA) {
-        out->old_bytes = take_number(&in);
-        memcpy(out->old_sha256, take(&in, SHA), SHA);
-    }
-    if (!in.is_short && !is_sound(out)) {
-        return BATON_ERR_CODEC_FORMAT;
-    }
-    if (out->machine != 0) {
-        take_machine(&in, out);
-    }
-    if (!in.is_short) {
-        take_segments(&in, out);
-    }
-    if (in.is_short) {
+    if (len < HEADER_LENGTHS) {
         return BATON_ERR_CODEC_TRUNCATED;
     }
-    out->header_bytes = (uint32_t)(len - in.left);
-    for (uint32_t i = 0; i <= out->segment_count; i++) {
-        out->segment_off[i] += out->header_bytes;
+    decode_header(head, out);
+    if ((out->features & ~CODEC_FEATURE_DIGEST) != 0) {
+        return BATON_ERR_CODEC_VERSION;
     }
-    out->payload_bytes = out->segment_off[out->segment_count];
-    out->state_bytes =
-            (uint32_t)(sizeof(struct codec)
-                       + out->map_entries * sizeof(struct codec_map_entry)
-                       + (2u << out->literal_log2[0])
-                       + (2u << out->literal_log2[1])
-                       + (2u << out->literal_log2[2]));
+    if (!is_sound(out)) {
+        return BATON_ERR_CODEC_FORMAT;
+    }
+    out->segment_count = (out->new_bytes - 1) / BATON_CODEC_SEGMENT_BYTES + 1;
+    out->header_bytes =
+            HEADER_LENGTHS
+            + (out->encoding == BATON_CODEC_RAW ? 0 : 3 * out->segment_count);
+    if (len < out->header_bytes) {
+        return BATON_ERR_CODEC_TRUNCATED;
+    }
     // The digest is all in the last segment, with something before it.
-    return (out->features & CODEC_FEATURE_DIGEST) == 0
-                           || out->new_bytes
-                                      > (out->segment_count
-                                                - 1) * BATON_CODEC_SEGMENT_BYTES
-                                                + SHA
-                   ? 0
-                   : BATON_ERR_CODEC_FORMAT;
+    if (body_end(out) > out->new_bytes
+            || body_end(out) <= (out->segment_count - 1)
+                                        * BATON_CODEC_SEGMENT_BYTES) {
+        return BATON_ERR_CODEC_FORMAT;
+    }
+    add_segments(head + HEADER_LENGTHS, out);
+    count_state(out);
+    return 0;
 }
 
 // ---- Begin

@@ -286,114 +286,102 @@ static int step_literal(struct codec *self) {
 
 // ---- The copy
 
-// Makes the source's bytes visible: from the one before it as far as a unit
-// looks ahead, its segment goes and the image is known.
+// Makes the source visible: from the byte before it as far as a unit looks
+// ahead and the image is known.
 static int look(struct codec *self) {
     const struct baton_codec_config *config = self->config;
     self->limit = self->from_new ? self->new_off : self->info->old_bytes;
     uint32_t from = self->source > 0 ? self->source - 1 : 0;
-    uint32_t to = self->limit - from > CODEC_LOOK_BYTES
-                          ? from + CODEC_LOOK_BYTES
-                          : self->limit;
-    uint32_t have = self->window_off + self->window_len;
-    if (from >= self->window_off && to <= have
-            && self->window_new == self->from_new) {
+    uint32_t left = self->limit - from;
+    uint32_t need = left < CODEC_LOOK_BYTES ? left : CODEC_LOOK_BYTES;
+    uint32_t skipped = from - self->window_off;
+    if (self->window_new == self->from_new && skipped <= self->window_len
+            && need <= self->window_len - skipped) {
         return 0;
     }
-    if (from < self->window_off || from >= have
-            || from - self->window_off > CODEC_WINDOW_BYTES - CODEC_LOOK_BYTES
-            || self->window_new != self->from_new) {
-        self->window_off = from;
-        have = from;
-    }
     self->window_new = self->from_new;
-    uint32_t end = self->limit - self->window_off > CODEC_WINDOW_BYTES
-                           ? self->window_off + CODEC_WINDOW_BYTES
-                           : self->limit;
-    self->window_len = (uint16_t)(end - self->window_off);
-    uint8_t *to_fill = self->window + (have - self->window_off);
+    self->window_off = from;
+    self->window_len =
+            (uint16_t)(left < CODEC_WINDOW_BYTES ? left : CODEC_WINDOW_BYTES);
     if (!self->from_new) {
-        return config->read_old(config->context, have, to_fill, end - have);
+        return config->read_old(
+                config->context, from, self->window, self->window_len);
     }
-    // The last bytes wait in the page.
-    uint32_t written = self->new_off - self->page_len;
-    if (have < written) {
-        uint32_t len = (end < written ? end : written) - have;
-        int err = config->read_new(config->context, have, to_fill, len);
-        if (err) {
-            return err;
-        }
-        have += len;
-        to_fill += len;
-    }
-    if (have < end) {
-        memcpy(to_fill, self->page + CODEC_RECENT_BYTES + (have - written),
-                end - have);
-    }
-    return 0;
+    // What waits in the page is written first, where it is needed.
+    int err = from + self->window_len > self->new_off - self->page_len
+                      ? baton_codec_flush(self)
+                      : 0;
+    return err ? err
+               : config->read_new(
+                       config->context, from, self->window, self->window_len);
 }
 
-static void locate(struct codec *self, struct codec_view *view) {
-    const struct codec_layout *layout =
-            self->from_new ? &self->new_layout : &self->old_layout;
-    uint32_t end = self->limit;
-    *view = (struct codec_view){
-            .at = self->window + (self->source - self->window_off),
-            .machine = CODEC_DATA,
-            .layout = layout,
-            .areas = self->info->areas,
-            .registers = &self->registers};
-    self->unit_place = CODEC_PLACE_NONE;
+static const struct codec_segment *find_segment(
+        const struct codec_layout *layout, uint32_t off) {
     for (uint32_t i = 0; i < layout->count; i++) {
-        const struct codec_segment *s = &layout->segments[i];
-        if (self->source - s->off < s->len) {
-            view->addr = s->addr + (self->source - s->off);
-            view->machine = s->is_code ? self->info->machine : CODEC_DATA;
-            self->unit_place = s->is_code ? CODEC_PLACE_CODE : CODEC_PLACE_DATA;
-            end = end < s->off + s->len ? end : s->off + s->len;
-            break;
+        if (off - layout->segments[i].off < layout->segments[i].len) {
+            return &layout->segments[i];
         }
     }
-    uint32_t visible = self->window_off + self->window_len;
-    end = end < visible ? end : visible;
-    view->len = end - self->source;
+    return NULL;
+}
+
+// What a unit at the source may see: no more than its segment and the window.
+static void locate(struct codec *self, struct codec_view *view) {
+    uint32_t at = self->source - self->window_off;
+    view->layout = self->from_new ? &self->new_layout : &self->old_layout;
+    view->areas = self->info->areas;
+    view->has_relative = self->info->machine == CODEC_RV32;
+    view->registers = &self->registers;
+    view->at = self->window + at;
+    view->len = self->window_len - at;
+    view->addr = 0;
+    view->machine = CODEC_DATA;
+    self->unit_place = CODEC_PLACE_NONE;
+    const struct codec_segment *s = find_segment(view->layout, self->source);
+    if (s != NULL) {
+        uint32_t passed = self->source - s->off;
+        view->addr = s->addr + passed;
+        view->machine = s->is_code ? self->info->machine : CODEC_DATA;
+        view->len = view->len < s->len - passed ? view->len : s->len - passed;
+        self->unit_place = s->is_code ? CODEC_PLACE_CODE : CODEC_PLACE_DATA;
+    }
     if (view->len > CODEC_LOOK_BYTES - 1) {
         view->len = CODEC_LOOK_BYTES - 1;
     }
     self->addr = view->addr;
 }
 
-static int copy_on(struct codec *self, unsigned len) {
+// The new image's next `len` bytes came from here.
+static void copy_on(struct codec *self, unsigned len) {
     self->source += len;
     self->since += len;
     if (self->from_new || self->since < SETTLED || self->since >= SETTLED + 4) {
-        return 0;
+        return;
     }
     // The realignment has settled: what refers here went where this did.
     uint32_t start = self->source - self->since;
-    for (uint32_t i = 0; i < self->old_layout.count; i++) {
-        const struct codec_segment *s = &self->old_layout.segments[i];
-        if (start - s->off < s->len && self->new_place != CODEC_PLACE_NONE) {
-            uint32_t was = s->addr + (start - s->off);
-            uint32_t is = self->new_off - self->since + self->new_bias;
-            baton_codec_map_put(&self->map, was, (int32_t)(is - was));
-            break;
-        }
+    const struct codec_segment *s = find_segment(&self->old_layout, start);
+    if (s != NULL && self->new_place != CODEC_PLACE_NONE) {
+        uint32_t was = s->addr + (start - s->off);
+        uint32_t is = self->new_off - self->since + self->new_bias;
+        baton_codec_map_put(&self->map, was, (int32_t)(is - was));
     }
     self->since = SETTLED + 4;
-    return 0;
 }
 
-static int put_unit(struct codec *self, uint32_t word) {
+// The unit, with the bytes self->predicted.
+static int put_unit(struct codec *self) {
     const struct codec_unit *unit = &self->unit;
     if (unit->kind == CODEC_HI || unit->kind == CODEC_LO) {
-        baton_codec_rv32_note(unit, self->addr, word,
+        baton_codec_rv32_note(unit, self->addr, self->predicted,
                 self->new_off + self->new_bias, &self->registers);
     }
     self->unit_len = 0;
     self->unit_at = 0;
-    int err = put(self, word, unit->len);
-    return err ? err : copy_on(self, unit->len);
+    int err = put(self, self->predicted, unit->len);
+    copy_on(self, unit->len);
+    return err;
 }
 
 static void move_to_front(int32_t *list, int32_t value) {
@@ -439,119 +427,94 @@ static bool ask_flag(struct codec *self, enum codec_question question,
     return yes;
 }
 
-static bool ask_reference(
-        struct codec *self, const struct codec_guess *guess, bool is_built) {
-    unsigned kind = self->unit.kind;
+// Is the unit as predicted?
+static bool ask_unit(struct codec *self, const struct codec_guess *guess) {
+    const struct codec_unit *unit = &self->unit;
+    bool is_plain = unit->kind == CODEC_PLAIN;
+    unsigned run = log2_capped(self->run, 11);
     uint32_t history = self->history;
     uint32_t trust = guess->trust;
     uint32_t same = flag(guess->delta == 0, 0)
                     | flag(guess->other == guess->delta, 1)
                     | flag(self->from_new, 2);
     uint32_t contexts[CODEC_MIXED] = {
-            trust | (history & 1) << 3 | flag(self->run > 7, 4),
-            trust | (history & 7) << 3 | flag(is_built, 6),
-            (history & 3) | same << 2 | flag(trust > 4, 5),
-            baton_codec_hash((uint32_t)guess->delta, trust)};
-    return ask_flag(self, CODEC_ASK_UNIT, contexts, 64 + kind);
+            (history & 7) | run << 3 | flag(self->since < 16, 7),
+            self->unit_class | (history & 3) << 7 | flag(run > 5, 9)
+                    | same << 10,
+            is_plain ? (unit->word & 0xFF) | (uint32_t)self->unit_class << 8
+                     : trust | (history & 1) << 4,
+            is_plain ? unit->word
+                     : baton_codec_hash((uint32_t)guess->delta, trust)};
+    unsigned set =
+            is_plain ? self->unit_place * 4u + flag(run > 2, 1) + self->from_new
+                     : 64u + unit->kind;
+    return ask_flag(self, CODEC_ASK_UNIT, contexts, set);
 }
 
-// A unit that refers to an address. *done: it was one way or the other.
-static int step_reference(struct codec *self, bool *done) {
+// The same instruction, with a target that the map did not predict.
+static int put_elsewhere(struct codec *self, const struct codec_guess *guess) {
     struct codec_unit *unit = &self->unit;
-    struct codec_guess guess = {.trust = 4};
-    uint32_t addr = self->new_off + self->new_bias;
-    if (!self->from_new) {
-        baton_codec_map_get(&self->map, unit->target, &guess);
-    }
-    bool is_built =
-            baton_codec_unit_build(unit, unit->target + (uint32_t)guess.delta,
-                    addr, &self->registers, &self->predicted);
-    if (!is_built) {
-        self->predicted = unit->word;
-    }
-    *done = true;
-    bool hit = self->sure > 0 || ask_reference(self, &guess, is_built);
-    if (hit) {
-        self->run += unit->len;
-        if (!self->from_new && guess.trust < 4) {
-            baton_codec_map_put(&self->map, unit->target, guess.delta);
-        }
-        return put_unit(self, self->predicted);
-    }
-    if (!self->from_new
-            && baton_codec_ask(self, CODEC_ASK_ELSEWHERE, 0,
-                    &self->model.elsewhere[unit->kind * 4u
-                                           + (self->history >> 1 & 3)])) {
-        int32_t delta = ask_delta(self, &guess);
-        move_to_front(self->deltas, delta);
-        baton_codec_map_put(&self->map, unit->target, delta);
-        self->run = 0;
-        uint32_t word;
-        return baton_codec_unit_build(unit, unit->target + (uint32_t)delta,
-                       addr, &self->registers, &word)
-                       ? put_unit(self, word)
-                       : BATON_ERR_CODEC_CORRUPT;
-    }
-    if (unit->kind == CODEC_HI) {
-        self->registers.known &= ~(1u << unit->reg);
-    }
-    *done = false;
-    return 0;
+    int32_t delta = ask_delta(self, guess);
+    move_to_front(self->deltas, delta);
+    baton_codec_map_put(&self->map, unit->target, delta);
+    self->run = 0;
+    return baton_codec_unit_build(unit, unit->target + (uint32_t)delta,
+                   self->new_off + self->new_bias, &self->registers,
+                   &self->predicted)
+                   ? put_unit(self)
+                   : BATON_ERR_CODEC_CORRUPT;
 }
 
-// A unit that is expected to stay as it is. *done: it was.
-static int step_plain(struct codec *self, const uint8_t *at, bool *done) {
-    struct codec_unit *unit = &self->unit;
-    uint32_t word = 0;
-    for (unsigned i = 0; i < unit->len; i++) {
-        word |= (uint32_t)at[i] << (8 * i);
-    }
-    self->predicted = word;
-    unsigned run = log2_capped(self->run, 11);
-    uint32_t contexts[CODEC_MIXED] = {
-            (self->history & 7) | run << 3 | flag(self->since < 16, 7),
-            self->unit_class | (self->history & 3) << 7 | flag(run > 5, 9),
-            (word & 0xFF) | (uint32_t)self->unit_class << 8, word};
-    *done = self->sure > 0
-            || ask_flag(self, CODEC_ASK_UNIT, contexts,
-                    self->unit_place * 4u + flag(run > 2, 1) + self->from_new);
-    if (!*done) {
-        return 0;
-    }
-    self->run += unit->len;
-    return put_unit(self, word);
-}
-
-// May the unit become one of the same length here?
-static bool fits_here(const struct codec *self) {
-    uint32_t end = self->new_off + self->unit.len;
-    return end <= self->new_end && end <= self->next_event;
-}
-
+// A whole unit. *done: it was as predicted, or has another target.
 static int step_unit(
         struct codec *self, const struct codec_view *view, bool *done) {
     struct codec_unit *unit = &self->unit;
+    struct codec_guess guess = {.trust = 4};
     baton_codec_unit_read(view, unit);
+    uint32_t end = self->new_off + unit->len;
     self->unit_off = self->source;
     self->bound = self->source + unit->len;
     self->unit_class =
             (uint8_t)(self->unit_place == CODEC_PLACE_CODE
                               ? unit->class
                               : 64 + self->unit_place * 2u + unit->class);
-    int err = 0;
-    if (!fits_here(self)) {
+    if (end > self->new_end || end > self->next_event || unit->len < 2) {
         return 0;
     }
-    if (unit->kind != CODEC_PLAIN && self->new_place != CODEC_PLACE_NONE) {
-        err = step_reference(self, done);
-    } else if (unit->len > 1) {
+    if (self->new_place == CODEC_PLACE_NONE) {
         unit->kind = CODEC_PLAIN;
-        err = step_plain(self, view->at, done);
     }
-    if (!*done && unit->len > 1) {
-        self->pending = self->bound;
+    bool is_reference = unit->kind != CODEC_PLAIN;
+    if (is_reference && !self->from_new) {
+        baton_codec_map_get(&self->map, unit->target, &guess);
     }
-    return err;
+    if (!is_reference
+            || !baton_codec_unit_build(unit,
+                    unit->target + (uint32_t)guess.delta,
+                    self->new_off + self->new_bias, &self->registers,
+                    &self->predicted)) {
+        self->predicted = unit->word;
+    }
+    *done = true;
+    if (self->sure > 0 || ask_unit(self, &guess)) {
+        self->run += unit->len;
+        if (guess.trust < 4) {
+            baton_codec_map_put(&self->map, unit->target, guess.delta);
+        }
+        return put_unit(self);
+    }
+    if (is_reference && !self->from_new
+            && baton_codec_ask(self, CODEC_ASK_ELSEWHERE, 0,
+                    &self->model.elsewhere[unit->kind * 4u
+                                           + (self->history >> 1 & 3)])) {
+        return put_elsewhere(self, &guess);
+    }
+    if (unit->kind == CODEC_HI) {
+        self->registers.known &= ~(1u << unit->reg);
+    }
+    self->pending = self->bound;
+    *done = false;
+    return 0;
 }
 
 static bool ask_byte(struct codec *self, const uint8_t *at) {
@@ -578,7 +541,8 @@ static int step_byte(struct codec *self, const uint8_t *at) {
     if (has_old && (self->sure > 0 || ask_byte(self, at))) {
         self->run++;
         int err = put_byte(self, at[0]);
-        return err ? err : copy_on(self, 1);
+        copy_on(self, 1);
+        return err;
     }
     self->run = 0;
     self->sure = 0;
@@ -588,7 +552,8 @@ static int step_byte(struct codec *self, const uint8_t *at) {
     if (has_old && baton_codec_ask(self, CODEC_ASK_FIX, 0, &m->fix[context])) {
         unsigned class = self->unit_class < 40 ? 3 : 4;
         int err = put_byte(self, ask_literal(self, at[0], class));
-        return err ? err : copy_on(self, 1);
+        copy_on(self, 1);
+        return err;
     }
     if (!self->from_new) {
         self->hold_source = self->source;

@@ -208,7 +208,8 @@ void baton_codec_rv32_read(
         unit->target = view->addr + get_immediate(word, FORMAT_B);
     } else if (op == OP_AUIPC || op == OP_LUI) {
         uint32_t target = hi_value(word, view->addr) + find_lo(view, rd);
-        if (op == OP_AUIPC || baton_codec_is_address(view, target)) {
+        if (op == OP_AUIPC
+                || baton_codec_place_of(view, target) != CODEC_PLACE_NONE) {
             unit->kind = CODEC_HI;
             unit->reg = (uint8_t)rd;
             unit->target = target;

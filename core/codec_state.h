@@ -27,6 +27,12 @@ enum codec_feature {
     CODEC_FEATURE_DIGEST = 1, // the image's last 32 bytes are computed
 };
 
+enum codec_place {
+    CODEC_PLACE_NONE, // outside the segments
+    CODEC_PLACE_DATA,
+    CODEC_PLACE_CODE,
+};
+
 // The questions, in the order in which a step may ask them.
 enum codec_question {
     CODEC_ASK_RUN,       // are the next 64 bytes all as predicted?
@@ -134,6 +140,7 @@ struct codec_view {
     uint8_t machine;
     const struct codec_layout *layout;
     const struct baton_codec_area *areas;
+    bool has_relative; // data may hold addresses relative to its own
     struct codec_registers *registers; // NULL: not tracked
 };
 
@@ -203,8 +210,7 @@ struct codec {
     uint16_t page_len;
     int status; // of the callbacks
 
-    // The new image as far as it is known
-    struct codec_layout new_layout;
+    // Where in the new image this is
     uint32_t next_event; // where a segment header or data ends
     uint32_t segments_left;
     uint32_t new_bias; // address minus offset; valid inside a segment
@@ -225,7 +231,6 @@ struct codec {
     uint32_t addr;      // of the source; 0: none
     uint32_t seen;      // bytes from the source on, in the window and segment
     struct codec_unit unit;
-    struct codec_registers registers;
     uint8_t unit_class;
     uint8_t unit_place;
     uint32_t history; // misses, the last in bit 0
@@ -245,7 +250,9 @@ struct codec {
     uint32_t self_history;
     int32_t last_difference[2];
 
+    struct codec_registers registers;
     struct codec_layout old_layout;
+    struct codec_layout new_layout; // as far as it is known
 
     uint32_t window_off;
     uint16_t window_len;
@@ -253,16 +260,10 @@ struct codec {
     struct codec_map map;
     codec_counter *literal_table[3];
     codec_counter *mixed[CODEC_MIXED]; // what the next decision mixes
-    struct codec_model model;
     uint8_t in[CODEC_IN_BYTES];
     uint8_t page[CODEC_RECENT_BYTES + CODEC_PAGE_BYTES];
     uint8_t window[CODEC_WINDOW_BYTES];
-};
-
-enum codec_place {
-    CODEC_PLACE_NONE, // outside the segments
-    CODEC_PLACE_DATA,
-    CODEC_PLACE_CODE,
+    struct codec_model model;
 };
 
 // ---- codec_coder.c: decisions
@@ -287,7 +288,9 @@ void baton_codec_map_get(
 
 // ---- codec_unit.c, codec_rv32.c, codec_xtensa.c: units
 
-bool baton_codec_is_address(const struct codec_view *view, uint32_t word);
+// Where an address points by the layout and the areas.
+enum codec_place baton_codec_place_of(
+        const struct codec_view *view, uint32_t word);
 void baton_codec_unit_read(
         const struct codec_view *view, struct codec_unit *unit);
 void baton_codec_rv32_read(

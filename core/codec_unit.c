@@ -10,61 +10,52 @@
 
 #include "bytes.h"
 
-bool baton_codec_is_address(const struct codec_view *view, uint32_t word) {
+enum codec_place baton_codec_place_of(
+        const struct codec_view *view, uint32_t word) {
     for (uint32_t i = 0; i < view->layout->count; i++) {
         const struct codec_segment *s = &view->layout->segments[i];
         if (word - s->addr < s->len) {
-            return word != 0;
+            return s->is_code ? CODEC_PLACE_CODE : CODEC_PLACE_DATA;
         }
     }
     for (unsigned i = 0; i < BATON_CODEC_AREAS_MAX; i++) {
         if (word - view->areas[i].addr < view->areas[i].len) {
-            return word != 0;
+            return CODEC_PLACE_DATA;
         }
     }
-    return false;
+    return CODEC_PLACE_NONE;
 }
 
 static bool is_code(const struct codec_view *view, uint32_t word) {
-    for (uint32_t i = 0; i < view->layout->count; i++) {
-        const struct codec_segment *s = &view->layout->segments[i];
-        if (s->is_code && word - s->addr < s->len) {
-            return true;
-        }
-    }
-    return false;
+    return baton_codec_place_of(view, word) == CODEC_PLACE_CODE;
 }
 
 static bool is_number(uint32_t word) {
     return word - 64 < 0x2000 - 64;
 }
 
-static void read_number(
-        const struct codec_view *view, struct codec_unit *unit) {
-    uint32_t half = get_u16(view->at);
+static void read_number(struct codec_unit *unit) {
     unit->len = 2;
-    unit->word = half;
+    unit->word &= 0xFFFF;
     unit->class = 1;
-    if (is_number(half)) {
+    if (is_number(unit->word)) {
         unit->kind = CODEC_NUMBER;
-        unit->target = CODEC_NUMBERS + half;
+        unit->target = CODEC_NUMBERS + unit->word;
     }
 }
 
 // Reads an aligned word.
 static void read_word(const struct codec_view *view, struct codec_unit *unit) {
-    uint32_t word = get_u32(view->at);
+    uint32_t word = unit->word;
     uint32_t next = view->len >= 8 ? get_u32(view->at + 4) : 0;
-    unit->len = 4;
-    unit->word = word;
-    if (baton_codec_is_address(view, word)) {
+    unit->kind = CODEC_PLAIN;
+    unit->target = word;
+    if (baton_codec_place_of(view, word) != CODEC_PLACE_NONE) {
         unit->kind = CODEC_POINTER;
-        unit->target = word;
-    } else if (is_code(view, view->addr + word)) {
+    } else if (view->has_relative && is_code(view, view->addr + word)) {
         unit->kind = CODEC_RELATIVE;
         unit->target = view->addr + word;
-    } else if ((word & 3) == 0 && word - 1 < 0x80000 - 1
-               && !baton_codec_is_address(view, next)
+    } else if (view->has_relative && (word & 3) == 0 && word - 1 < 0x80000 - 1
                && is_code(view, view->addr + 4 + next)) {
         unit->kind = CODEC_BACK;
         unit->target = view->addr - word;
@@ -72,26 +63,31 @@ static void read_word(const struct codec_view *view, struct codec_unit *unit) {
         unit->kind = CODEC_OBJECT;
         unit->target = CODEC_NUMBERS + (word >> 3);
     } else if (is_number(word & 0xFFFF) || is_number(word >> 16)) {
-        read_number(view, unit);
+        read_number(unit);
     }
 }
 
 void baton_codec_unit_read(
         const struct codec_view *view, struct codec_unit *unit) {
+    uint32_t to_word = 4 - (view->addr & 3);
     unit->kind = CODEC_PLAIN;
-    unit->len = 1;
     unit->class = 0;
-    if (view->addr != 0 && view->machine == CODEC_RV32) {
+    unit->len = (uint8_t)(to_word < view->len ? to_word : view->len);
+    unit->word = 0;
+    for (unsigned i = unit->len; i-- > 0;) {
+        unit->word = unit->word << 8 | view->at[i];
+    }
+    if (view->addr == 0) {
+        return;
+    }
+    if (view->machine == CODEC_RV32) {
         baton_codec_rv32_read(view, unit);
-    } else if (view->addr != 0 && view->machine == CODEC_XTENSA) {
+    } else if (view->machine == CODEC_XTENSA) {
         baton_codec_xtensa_read(view, unit);
-    } else if (view->addr != 0 && (view->addr & 3) == 0 && view->len >= 4) {
+    } else if (unit->len == 4) {
         read_word(view, unit);
-    } else if (view->addr != 0 && (view->addr & 3) == 2 && view->len >= 2) {
-        read_number(view, unit);
-    } else {
-        uint32_t len = 4 - (view->addr & 3);
-        unit->len = (uint8_t)(len < view->len ? len : view->len);
+    } else if (unit->len == 2) {
+        read_number(unit);
     }
 }
 

@@ -22,7 +22,7 @@ static bool is_literal(const struct codec_view *view, uint32_t off) {
     }
     uint32_t word = get_u32(view->at + off);
     return word >= 0x3C000000 && word < 0x43000000
-           && baton_codec_is_address(view, word);
+           && baton_codec_place_of(view, word) != CODEC_PLACE_NONE;
 }
 
 static bool is_entry(const struct codec_view *view, uint32_t off) {

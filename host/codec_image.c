@@ -126,5 +126,6 @@ struct codec_view codec_image_view(const struct codec_image *self, uint32_t off,
             .machine = segment->is_code ? self->machine : CODEC_DATA,
             .layout = &self->layout,
             .areas = self->areas,
+            .has_relative = self->machine == CODEC_RV32,
             .registers = registers};
 }

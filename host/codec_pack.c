@@ -19,60 +19,33 @@ static int hash(const uint8_t *data, size_t len, uint8_t *digest) {
 
 // ---- Header
 
-static size_t put_number(uint8_t *at, uint32_t value) {
-    size_t len = 0;
-    for (; value >= 0x80; value >>= 7) {
-        at[len++] = (uint8_t)(value | 0x80);
-    }
-    at[len++] = (uint8_t)value;
-    return len;
-}
-
-static size_t put_machine(
-        uint8_t *at, const struct baton_codec_info *info, unsigned areas) {
-    size_t len = 0;
-    if (info->encoding == BATON_CODEC_DELTA) {
-        put_u16(at, info->old_code);
-        len += 2;
-    }
-    put_u16(at + len, info->new_code);
-    len += 2;
-    for (unsigned i = 0; i < areas; i++) {
-        put_u16(at + len, (uint16_t)(info->areas[i].addr >> 16));
-        at[len + 2] = (uint8_t)(info->areas[i].len >> 16);
-        len += 3;
-    }
-    return len;
-}
-
+// The inverse of core/codec.c's decode_header.
 static size_t put_header(uint8_t *at, const struct baton_codec_info *info,
         const uint32_t *lens) {
-    unsigned areas = 0;
-    while (areas < BATON_CODEC_AREAS_MAX && info->areas[areas].len != 0) {
-        areas++;
-    }
+    size_t len = 96;
+    memset(at, 0, len);
     memcpy(at, "BatP", 4);
     at[4] = CODEC_VERSION;
-    at[5] = (uint8_t)(info->encoding | info->profile << 4);
-    at[6] = info->features;
-    at[7] = (uint8_t)(info->machine | areas << 4);
-    at[8] = (uint8_t)(info->literal_log2[0] | info->literal_log2[1] << 4);
-    at[9] = info->literal_log2[2];
-    put_u16(at + 10, info->map_entries);
-    size_t len = 12;
-    len += put_number(at + len, info->new_bytes);
-    memcpy(at + len, info->new_sha256, BATON_SHA256_BYTES);
-    len += BATON_SHA256_BYTES;
-    if (info->encoding == BATON_CODEC_DELTA) {
-        len += put_number(at + len, info->old_bytes);
-        memcpy(at + len, info->old_sha256, BATON_SHA256_BYTES);
-        len += BATON_SHA256_BYTES;
-    }
-    if (info->machine != CODEC_DATA) {
-        len += put_machine(at + len, info, areas);
+    at[5] = info->encoding;
+    at[6] = info->profile;
+    at[7] = info->features;
+    at[8] = info->machine;
+    memcpy(at + 9, info->literal_log2, 3);
+    put_u16(at + 12, info->map_entries);
+    put_u32(at + 14, info->new_bytes);
+    memcpy(at + 18, info->new_sha256, BATON_SHA256_BYTES);
+    put_u32(at + 50, info->old_bytes);
+    memcpy(at + 54, info->old_sha256, BATON_SHA256_BYTES);
+    put_u16(at + 86, info->old_code);
+    put_u16(at + 88, info->new_code);
+    for (unsigned i = 0; i < BATON_CODEC_AREAS_MAX; i++) {
+        put_u16(at + 90 + 3 * i, (uint16_t)(info->areas[i].addr >> 16));
+        at[92 + 3 * i] = (uint8_t)(info->areas[i].len >> 16);
     }
     for (uint32_t i = 0; lens != NULL && i < info->segment_count; i++) {
-        len += put_number(at + len, lens[i]);
+        put_u16(at + len, (uint16_t)lens[i]);
+        at[len + 2] = (uint8_t)(lens[i] >> 16);
+        len += 3;
     }
     return len;
 }
@@ -163,7 +136,7 @@ static int encode_with(struct codec_pack *self, const struct codec_align *align,
 }
 
 static int store(struct codec_pack *self) {
-    static const struct codec_settings unused = {{4, 4, 4}, 8};
+    static const struct codec_settings unused = {{8, 8, 8}, 8};
     uint8_t header[BATON_CODEC_HEADER_MAX];
     int err = fill_info(self, NULL, NULL, &unused);
     size_t header_len = put_header(header, &self->info, NULL);

@@ -30,7 +30,10 @@
 #define BATON_CODEC_STATE_S_BYTES 15744u
 #define BATON_CODEC_STATE_M_BYTES 32128u
 
-#define BATON_CODEC_AREAS_MAX 4u
+#define BATON_CODEC_AREAS_MAX 2u
+// The largest image, and base.
+#define BATON_CODEC_IMAGE_MAX                                                  \
+    (BATON_CODEC_SEGMENTS_MAX * BATON_CODEC_SEGMENT_BYTES)
 
 enum baton_codec_encoding {
     BATON_CODEC_RAW = 0,
