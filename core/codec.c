@@ -77,7 +77,8 @@ static void decode_header(const uint8_t *head, struct baton_codec_info *out) {
 
 static bool is_sound(const struct baton_codec_info *info) {
     bool is_delta = info->encoding == BATON_CODEC_DELTA;
-    bool ok = info->encoding <= BATON_CODEC_DELTA && info->new_bytes > 0
+    bool ok = info->encoding <= BATON_CODEC_DELTA
+              && info->profile <= BATON_CODEC_PROFILE_M && info->new_bytes > 0
               && info->new_bytes <= BATON_CODEC_IMAGE_MAX
               && info->old_bytes <= BATON_CODEC_IMAGE_MAX
               && is_delta == (info->old_bytes > 0)
@@ -96,6 +97,12 @@ static void count_state(struct baton_codec_info *out) {
         bytes += sizeof(codec_counter) << out->literal_log2[i];
     }
     out->state_bytes = out->encoding == BATON_CODEC_RAW ? 0 : (uint32_t)bytes;
+}
+
+static bool fits_profile(const struct baton_codec_info *info) {
+    return info->state_bytes <= (info->profile == BATON_CODEC_PROFILE_S
+                                         ? BATON_CODEC_STATE_S_BYTES
+                                         : BATON_CODEC_STATE_M_BYTES);
 }
 
 // The segments' offsets, by their lengths; what is stored has that of the
@@ -148,7 +155,7 @@ int baton_codec_header_read(
     }
     add_segments(head + HEADER_LENGTHS, out);
     count_state(out);
-    return 0;
+    return fits_profile(out) ? 0 : BATON_ERR_CODEC_FORMAT;
 }
 
 // ---- Begin

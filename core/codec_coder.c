@@ -153,7 +153,7 @@ int baton_codec_ask_mixed(struct codec *self, enum codec_question question,
     }
     int p = squash(sum >> 14);
     int yes = decide(self, question, number, (uint32_t)p);
-    int miss = ((yes << 16) - p) * 12;
+    int miss = ((yes << 16) - p) * 20;
     for (unsigned i = 0; i < CODEC_MIXED; i++) {
         int step = (logits[i] * (miss >> 6) + (1 << 13)) >> 14;
         int weight = weights[i] + step;

@@ -55,7 +55,7 @@ static void drop(struct codec_map *self, uint32_t i) {
 static void forget_one(struct codec_map *self) {
     uint32_t oldest = 0;
     uint32_t oldest_age = 0;
-    for (int tries = 0; tries < 16; tries++) {
+    for (int tries = 0; tries < 8; tries++) {
         self->dice = self->dice * 1664525u + 1013904223u;
         uint32_t i = ((self->dice >> 16) * self->count) >> 16;
         uint32_t stamp = (uint32_t)self->entries[i].delta_age;

@@ -22,7 +22,7 @@
 #include "bytes.h"
 
 #define RUN_BYTES 64u
-#define RUN_AFTER 32u
+#define RUN_AFTER 48u
 #define SETTLED   24u // bytes after which a realignment enters the map
 
 // Which numbers share their statistics.
@@ -38,22 +38,25 @@ static unsigned flag(bool is_set, unsigned bit) {
     return (unsigned)is_set << bit;
 }
 
-// What the model begins with: so many counters or weights of a value, in the
-// order of struct codec_model.
+// What each field of struct codec_model begins with, in their order.
+#define FIELD(name) (sizeof(((struct codec_model *)0)->name) / 2)
 static const struct {
     uint16_t count;
     uint16_t value;
 } initial[] = {
-        {32, 50000}, // run
-        {CODEC_KINDS * 4, 32768},
-        {8, 20000}, // recent_delta
-        {128, 32768},
-        {48, 6000}, // end
-        {11, 8000}, // go_self, distance_recent
-        {8 * 27 + 9 * sizeof(struct codec_golomb) / 2, 32768},
-        {CODEC_MIXED * CODEC_FLAGS, 60000},
-        {CODEC_MIXED * CODEC_FLAG_WEIGHTS, 5500},
-        {CODEC_MIXED * 32, 4000},
+        {FIELD(run), 50000},
+        {FIELD(elsewhere), 32768},
+        {FIELD(recent_delta), 20000},
+        {FIELD(fix), 32768},
+        {FIELD(literal), 32768},
+        {FIELD(end), 6000},
+        {FIELD(go_self), 8000},
+        {FIELD(expected), 32768},
+        {FIELD(delta), 32768},
+        {FIELD(jump), 32768},
+        {FIELD(flag), 57000},
+        {FIELD(flag_weight), 5000},
+        {FIELD(literal_weight), 4000},
 };
 
 static codec_counter *fill(
@@ -90,9 +93,8 @@ void baton_codec_model_begin(struct codec *self) {
     self->run = 0;
     self->since = 0;
     self->literals = 0;
-    self->self_history = 0;
     self->sure = 0;
-    self->streak = 0;
+    self->had_run = false;
     self->next_run = 0;
     self->realigned = false;
     self->unit_len = 0;
@@ -171,7 +173,8 @@ static unsigned expect(unsigned candidate, unsigned partial, unsigned bit) {
 // What instruction the byte is of, and where in it; of data, where in a word.
 static unsigned literal_phase(const struct codec *self) {
     if (self->new_place != CODEC_PLACE_CODE) {
-        return (self->new_off + self->new_bias) & 3;
+        return ((self->new_off + self->new_bias) & 1)
+               | (recent(self, 1) >> 4) << 1;
     }
     if (self->unit_at >= self->unit_len) {
         return 4;
@@ -250,10 +253,8 @@ static int realign(struct codec *self) {
     }
     if (!to_new && self->new_off > 0) {
         to_new = baton_codec_ask(self, CODEC_ASK_SELF, 0,
-                &self->model.go_self[(self->self_history & 3)
-                                     | flag(self->literals > 0, 2)]);
+                &self->model.go_self[self->literals > 0]);
     }
-    self->self_history = self->self_history << 1 | to_new;
     int err = to_new ? realign_to_new(self) : realign_to_old(self);
     if (err) {
         return err;
@@ -273,9 +274,9 @@ static int realign(struct codec *self) {
 static int step_literal(struct codec *self) {
     uint32_t n = self->literals;
     if (n > 0) {
-        unsigned length = n < 8 ? n : 5 + log2_capped(n, 10);
+        unsigned length = n < 7 ? n : 7;
         bool ends = baton_codec_ask(self, CODEC_ASK_END, 0,
-                &self->model.end[length + 16u * self->new_place]);
+                &self->model.end[length + 8u * self->new_place]);
         if (ends) {
             return realign(self);
         }
@@ -505,8 +506,7 @@ static int step_unit(
     }
     if (is_reference && !self->from_new
             && baton_codec_ask(self, CODEC_ASK_ELSEWHERE, 0,
-                    &self->model.elsewhere[unit->kind * 4u
-                                           + (self->history >> 1 & 3)])) {
+                    &self->model.elsewhere[unit->kind])) {
         return put_elsewhere(self, &guess);
     }
     if (unit->kind == CODEC_HI) {
@@ -574,15 +574,15 @@ static bool may_run(const struct codec *self) {
 }
 
 static void step_run(struct codec *self) {
-    unsigned streak = self->streak < 7 ? self->streak : 7;
-    unsigned context = streak | flag(self->unit_place == CODEC_PLACE_CODE, 3)
-                       | flag(self->from_new, 4);
-    if (baton_codec_ask(self, CODEC_ASK_RUN, 0, &self->model.run[context])) {
+    unsigned context = flag(self->had_run, 0)
+                       | flag(self->unit_place == CODEC_PLACE_CODE, 1)
+                       | flag(self->from_new, 2);
+    self->had_run =
+            baton_codec_ask(self, CODEC_ASK_RUN, 0, &self->model.run[context]);
+    if (self->had_run) {
         self->sure = RUN_BYTES;
-        self->streak++;
         self->history <<= 2;
     } else {
-        self->streak = 0;
         self->next_run = self->new_off + RUN_BYTES;
     }
 }

@@ -122,20 +122,16 @@ static uint32_t hi_value(uint32_t word, uint32_t addr) {
     return base + (word & 0xFFFFF000);
 }
 
-// The register that a compressed instruction writes; 32 for none.
+// The register that a compressed instruction writes, or may.
 static uint32_t compressed_target(uint32_t word) {
     uint32_t row = word >> 13 & 7;
-    uint32_t rd = word >> 7 & 31;
     switch (word & 3) {
     case 0:
-        return row < 4 ? 8 + (word >> 2 & 7) : 32;
+        return 8 + (word >> 2 & 7);
     case 1:
-        return row == 1 ? 1 : row < 4 ? rd : row == 4 ? 8 + (rd & 7) : 32;
+        return row == 4 ? 8 + (word >> 7 & 7) : word >> 7 & 31;
     default:
-        if (row == 4 && (word >> 2 & 31) == 0) {
-            return (word & 0x1000) != 0 ? 1 : 32;
-        }
-        return row <= 4 ? rd : 32;
+        return row <= 4 ? word >> 7 & 31 : 0;
     }
 }
 
@@ -153,9 +149,8 @@ static void read_compressed(
         unit->kind = CODEC_CB;
         unit->target = view->addr + get_immediate(word, FORMAT_CB);
     }
-    uint32_t written = compressed_target(word);
-    if (view->registers != NULL && written < 32) {
-        view->registers->known &= ~(1u << written);
+    if (view->registers != NULL) {
+        view->registers->known &= ~(1u << compressed_target(word));
     }
 }
 

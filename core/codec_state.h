@@ -171,13 +171,13 @@ struct codec_guess {
 #define CODEC_FLAGS        256u
 #define CODEC_FLAG_WEIGHTS (64u + CODEC_KINDS)
 struct codec_model {
-    codec_counter run[32];
-    codec_counter elsewhere[CODEC_KINDS * 4];
+    codec_counter run[8];
+    codec_counter elsewhere[CODEC_KINDS];
     codec_counter recent_delta[8];
     codec_counter fix[64];
     codec_counter literal[64];
-    codec_counter end[48];
-    codec_counter go_self[8];
+    codec_counter end[24];
+    codec_counter go_self[2];
     codec_counter expected[8 * 27];
     struct codec_golomb delta[5];
     struct codec_golomb jump[4];
@@ -240,14 +240,13 @@ struct codec {
     uint32_t hold_source; // where the last copy from the base stopped
     uint32_t hold_new;
     uint32_t sure; // bytes left of a run that is as predicted
-    uint32_t streak;
+    bool had_run;
     uint32_t next_run; // no run before
     bool realigned;    // and nothing was written since
 
     // Numbers that tend to come again
     int32_t base; // what a number is relative to
     int32_t deltas[CODEC_DELTAS];
-    uint32_t self_history;
     int32_t last_difference[2];
 
     struct codec_registers registers;

@@ -167,7 +167,7 @@ static int verify(const struct codec_pack *self) {
 // What fits the profiles, with and without a base.
 static const struct codec_settings settings_of[2][2] = {
         {{{11, 9, 8}, 384}, {{11, 10, 10}, 8}},
-        {{{11, 11, 10}, 1536}, {{12, 12, 11}, 8}},
+        {{{11, 11, 10}, 1536}, {{12, 12, 12}, 8}},
 };
 
 int codec_pack(struct codec_pack *self) {
