@@ -8,14 +8,14 @@
 //   'D'  decode: u32 most bytes a push, u32 budget, u32 restart point, u32
 //        length of the base, the base, u32 length of what is there already (to
 //        restart from), these bytes, the payload. Answers the image.
-//   'U'  units: u32 machine, u32 address, u32 new address, u32 delta, u32
-//        segments, (u32 address, u32 length, u32 is code) of each, and four
-//        areas (u32 address, u32 length); then the bytes. Answers for each
-//        unit: u32 kind, length, class, register, word, target, built, the word
-//        for target + delta at the new address.
-//   'M'  the address map: u32 capacity, then u32 0 (put), 1 (get), 2 (invert),
-//        u32 address, u32 delta. Answers for each get: u32 delta, other, trust;
-//        for each invert: u32 found, address; and at the end all entries.
+//   'U'  units: u32 machine, u32 has relative, u32 address, u32 new address,
+//        u32 delta, u32 segments, (u32 address, u32 length, u32 is code) of
+//        each, and two areas (u32 address, u32 length); then the bytes. Answers
+//        for each unit: u32 kind, length, class, register, word, target, built,
+//        the word for target + delta at the new address.
+//   'M'  the address map: u32 capacity, then u32 0 (put), 1 (get), u32 address,
+//        u32 delta. Answers for each get: u32 delta, other, trust; and at the
+//        end all entries.
 //   'C'  coder: u32 kind of each decision, then the bytes to decode, see there.
 #include <stdio.h>
 #include <stdlib.h>
@@ -322,6 +322,7 @@ static int run_coder(struct bytes in) {
 
 static int walk_units(struct bytes in) {
     uint32_t machine = take_u32(&in);
+    bool has_relative = take_u32(&in) != 0;
     uint32_t addr = take_u32(&in);
     uint32_t new_addr = take_u32(&in);
     uint32_t delta = take_u32(&in);
@@ -346,6 +347,7 @@ static int walk_units(struct bytes in) {
                 .len = len,
                 .addr = addr,
                 .machine = (uint8_t)machine,
+                .has_relative = has_relative,
                 .layout = &layout,
                 .areas = areas,
                 .registers = &registers};
@@ -364,7 +366,7 @@ static int walk_units(struct bytes in) {
         put_u32(unit.len);
         put_u32(unit.class);
         put_u32(unit.kind == CODEC_HI || unit.kind == CODEC_LO ? unit.reg : 0);
-        put_u32(unit.kind != CODEC_PLAIN ? unit.word : 0);
+        put_u32(unit.word);
         put_u32(unit.kind != CODEC_PLAIN ? unit.target : 0);
         put_u32(built);
         put_u32(built ? word : 0);
@@ -383,18 +385,13 @@ static int run_map(struct bytes in) {
         uint32_t addr = take_u32(&in);
         int32_t delta = (int32_t)take_u32(&in);
         struct codec_guess guess;
-        uint32_t was = 0;
         if (what == 0) {
             baton_codec_map_put(&map, addr, delta);
-        } else if (what == 1) {
+        } else {
             baton_codec_map_get(&map, addr, &guess);
             put_u32((uint32_t)guess.delta);
             put_u32((uint32_t)guess.other);
             put_u32(guess.trust);
-        } else {
-            bool found = baton_codec_map_invert(&map, addr, &was);
-            put_u32(found);
-            put_u32(found ? was : 0);
         }
     }
     for (uint32_t i = 0; i < map.count; i++) {
@@ -406,7 +403,7 @@ static int run_map(struct bytes in) {
 }
 
 // Decisions of four kinds in turn, with counters and weights chosen by their
-// number, for as many bytes as there are; answers each decision.
+// number, for as many bytes as there are, 4000 at most; answers each decision.
 static int run_coder(struct bytes in) {
     static struct codec codec;
     static struct codec_golomb golomb;
@@ -430,26 +427,23 @@ static int run_coder(struct bytes in) {
             (uint16_t)(in.len < sizeof(codec.in) ? in.len : sizeof(codec.in));
     memcpy(codec.in, in.at, codec.in_len);
     baton_codec_coder_begin(&codec);
-    for (uint32_t n = 0; codec.in_past == 0; n++) {
+    for (uint32_t n = 0; n < 4000 && codec.in_past == 0; n++) {
         uint32_t answered;
         if (n % 4 == 0) {
             answered = (uint32_t)baton_codec_ask(
                     &codec, CODEC_ASK_END, 0, &counters[0][n / 4 % 16]);
         } else if (n % 4 == 1) {
             answered = (uint32_t)baton_codec_ask_number(
-                    &codec, &golomb, n / 4 % 2 != 0);
+                    &codec, CODEC_ASK_MOVE, &golomb, n / 4 % 2 != 0);
         } else {
             bool is_literal = n % 4 == 3;
-            codec_counter *row = counters[is_literal];
-            struct codec_mix mix = {.count = is_literal ? 4 : 3,
-                    .weights = weights[n / 4 % 4 + 4 * is_literal],
-                    .rate = is_literal ? 12 : 8,
-                    .is_literal = is_literal};
-            for (uint32_t i = 0; i < 4; i++) {
-                mix.counters[i] = &row[16 + i * 12 + n / (4 + i) % 12];
+            for (uint32_t i = 0; i < CODEC_MIXED; i++) {
+                codec.mixed[i] =
+                        &counters[is_literal][16 + i * 12 + n / (4 + i) % 12];
             }
-            answered = (uint32_t)baton_codec_ask_mixed(
-                    &codec, CODEC_ASK_BIT, 0, &mix);
+            answered = (uint32_t)baton_codec_ask_mixed(&codec,
+                    is_literal ? CODEC_ASK_BIT : CODEC_ASK_UNIT, 0,
+                    weights[n / 4 % 4 + 4 * is_literal]);
         }
         put_u32(answered);
     }

@@ -7,35 +7,21 @@ import codec_model as model
 from codec_parts_model import Coder
 
 
-def number(value):
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
-
-
 def make_payload(rng, machine, old, new_bytes, bodies):
     """A payload with a right header and whatever bodies."""
-    encoding = model.DELTA if old else model.PACKED
-    logs = [rng.randrange(4, 12) for _ in range(3)]
-    places = rng.randrange(5) if machine else 0
-    head = b"BatP\x01" + bytes([
-        encoding, rng.randrange(2), machine | places << 4,
-        logs[0] | logs[1] << 4, logs[2]])
-    head += struct.pack("<H", rng.choice([8, 30, 512]))
-    head += number(new_bytes) + bytes(32)
-    if old:
-        head += number(len(old)) + bytes(32)
-    if machine:
-        if old:
-            head += struct.pack("<H", 0b010)
-        head += struct.pack("<H", 0b010)
-        for _ in range(places):
-            head += struct.pack("<HB", rng.choice([0x3FFC, 0x5000]),
-                                rng.randrange(4))
-    return head + b"".join(number(len(body)) for body in bodies) + b"".join(
-        bodies)
+    head = struct.pack(
+        "<4s8BHI32sI32s2H", b"BatP", 1, model.DELTA if old else model.PACKED,
+        rng.randrange(2), 0, machine, rng.randrange(8, 13),
+        rng.randrange(8, 13), rng.randrange(8, 13), rng.choice([8, 30, 512]),
+        new_bytes, bytes(32), len(old), bytes(32), 0b010 if old else 0, 0b010)
+    for addr in (0x3FFC, 0x5000):
+        head += struct.pack("<HB", addr, rng.randrange(4))
+    return replace_bodies(head, bodies)
+
+
+def replace_bodies(payload, bodies):
+    lengths = [struct.pack("<I", len(body))[:3] for body in bodies]
+    return payload[:96] + b"".join(lengths) + b"".join(bodies)
 
 
 class Inventor(Coder):
@@ -124,6 +110,4 @@ def invent(rng, machine, old, before, new_bytes):
     except model.Corrupt:
         return None
     bodies = [b""] * first + [coder.body() for coder in coders]
-    end = len(payload) - len(bodies)
-    return payload[:end] + b"".join(number(len(body)) for body in bodies
-                                    ) + b"".join(bodies), bytes(out)
+    return replace_bodies(payload, bodies), bytes(out)

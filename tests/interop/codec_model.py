@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from codec_parts_model import AddressMap, Coder, hash2
 from codec_units_model import (
-    DATA, MASK, RV32, Registers, Segment, Unit, View, build_unit, note_rv32,
+    DATA, KINDS, MASK, RV32, Registers, Segment, Unit, View, build_unit, note_rv32,
     read_unit, signed)
 
 SEGMENT_BYTES = 256 * 1024
@@ -44,55 +44,32 @@ COMPUTED_DIGEST = 1
 
 
 def read_header(payload):
-    at = 12
-
-    def take(count):
-        nonlocal at
-        at += count
-        if at > len(payload):
-            raise Corrupt("cut short")
-        return payload[at - count:at]
-
-    def take_number():
-        value = 0
-        for i in range(4):
-            byte = take(1)[0]
-            value |= (byte & 127) << 7 * i
-            if byte < 128:
-                break
-        return value
-
-    def take_half():
-        return int.from_bytes(take(2), "little")
-    if payload[:5] != b"BatP\x01":
+    if len(payload) < 96 or payload[:5] != b"BatP\x01":
         raise Corrupt("another format or version")
-    encoding, features, machine = payload[5] & 15, payload[6], payload[7]
-    new_bytes, new_sha256 = take_number(), take(32)
-    old_bytes, old_sha256 = 0, bytes(32)
-    if encoding == DELTA:
-        old_bytes, old_sha256 = take_number(), take(32)
-    areas, machine = machine >> 4, machine & 15
-    old_code = new_code = 0
-    places = []
-    if machine or areas:
-        old_code = take_half() if encoding == DELTA else 0
-        new_code = take_half()
-        for _ in range(areas):
-            addr = take_half() << 16
-            places.append((addr, take(1)[0] << 16))
-    count = (new_bytes + SEGMENT_BYTES - 1) // SEGMENT_BYTES
-    if encoding == RAW:
-        bodies = [payload[at:]]
+
+    def at(off, size):
+        return int.from_bytes(payload[off:off + size], "little")
+    new_bytes = at(14, 4)
+    areas = [(at(off, 2) << 16, at(off + 2, 1) << 16) for off in (90, 93)]
+    count = -(-new_bytes // SEGMENT_BYTES)
+    end = 96
+    if payload[5] == RAW:
+        bodies = [payload[end:]]
     else:
-        lengths = [take_number() for _ in range(count)]
-        bodies = [take(length) for length in lengths]
-        if at != len(payload):
-            raise Corrupt("bytes after the end")
+        lengths = [at(end + 3 * i, 3) for i in range(count)]
+        end += 3 * count
+        bodies = []
+        for length in lengths:
+            bodies.append(payload[end:end + length])
+            end += length
+        if end != len(payload):
+            raise Corrupt("another length")
     return Header(
-        encoding, machine, features,
-        [payload[8] & 15, payload[8] >> 4, payload[9]],
-        int.from_bytes(payload[10:12], "little"), old_code, new_code, places,
-        old_bytes, old_sha256, new_bytes, new_sha256, bodies)
+        encoding=payload[5], machine=payload[8], features=payload[7],
+        literal_log2=list(payload[9:12]), map_entries=at(12, 2),
+        new_bytes=new_bytes, new_sha256=payload[18:50], old_bytes=at(50, 4),
+        old_sha256=payload[54:86], old_code=at(86, 2), new_code=at(88, 2),
+        areas=areas, bodies=bodies)
 
 
 # ---- Layout
@@ -178,11 +155,9 @@ def to_front(values, value):
 class Tables:
     """Adaptive probabilities and weights, as they begin."""
 
-    START = {"run": 50000, "reference": 58000, "reference_any": 58000,
-             "reference_class": 58000, "recent_delta": 20000, "plain": 62000,
-             "byte": 60000, "end": 6000, "go_self": 8000,
-             "distance_recent": 8000}
-    WEIGHT = {"reference": 6500, "plain": 5500, "byte": 5500, "literal": 4000}
+    START = {"run": 50000, "recent_delta": 20000, "flag": 60000, "end": 6000,
+             "go_self": 8000}
+    WEIGHT = {"flag": 5500, "literal": 4000}
 
     def __init__(self):
         self.counters = {}
@@ -195,9 +170,9 @@ class Tables:
             self.counters[name] = defaultdict(lambda: start)
         return self.counters[name]
 
-    def weight(self, name, index, count):
-        return self.weights.setdefault(
-            (name, index), [self.WEIGHT[name]] * count)
+    def weight(self, name, index):
+        start = self.WEIGHT[name] & ~7
+        return self.weights.setdefault((name, index), [start] * 4)
 
 
 class Decoder:
@@ -219,7 +194,7 @@ class Decoder:
         self.literals = self.self_history = self.sure = self.streak = 0
         self.next_run = 0
         self.realigned = False
-        self.deltas, self.jumps, self.distances = [0] * 7, [0] * 3, [0] * 3
+        self.deltas = [0] * 7
         self.last_difference = [0, 0]
         self.phase_first = self.phase_at = self.phase_len = 0
         self.unit, self.unit_class, self.unit_off = Unit(), 0, 0
@@ -286,42 +261,43 @@ class Decoder:
         self.literals += 1
         self.put_byte(self.ask_literal(None, 2))
 
+    def literal_phase(self):
+        if self.layout.place != IN_CODE:
+            return self.new_addr % 4
+        if self.phase_at >= self.phase_len:
+            return 4
+        cls = self.phase_first & 15
+        if self.header.machine == RV32:
+            cls = self.phase_first >> 2 & 31
+        return self.phase_at | 4 | cls << 3
+
     def ask_literal(self, old, cls):
-        is_code = self.layout.place == IN_CODE
-        at = self.phase_at if self.phase_at < self.phase_len else 0
-        phase = self.new_addr % 4
-        if is_code:
-            first = self.phase_first & 15
-            if self.header.machine == RV32:
-                first = self.phase_first >> 2 & 31
-            phase = at | 4 | (first << 3 if at else 0)
+        logs = self.header.literal_log2
+        is_code = int(self.layout.place == IN_CODE)
         has_old = int(old is not None)
-        bases = [hash2(1 + cls, has_old | phase << 1),
-                 hash2(0x100 + self.recent(1), has_old),
-                 hash2(0x4000 + old, cls) if has_old
-                 else hash2(self.recent(4) | 0x7000, 5 + phase)]
-        kind = 2 + (cls == 4) if has_old else int(is_code)
+        last = self.recent(1) >> (6 if logs[1] < 11 else 0)
+        before = 0 if logs[2] < 11 else self.recent(2)
+        bases = [hash2(1 + cls, has_old | self.literal_phase() << 1),
+                 hash2(0x100 + last, is_code), hash2(0x7000 + before, is_code)]
+        kind = 2 + (cls == 4) if has_old else is_code
         known = ""  # the bits so far
+        candidates = []
         if has_old:
             candidates = [f"{value & 255:08b}" for value in (
                 old + self.last_difference[0], old + self.last_difference[1],
                 old)]
         for bit in range(7, -1, -1):
             partial = int("1" + known, 2)
-            mixed = []
-            for i, base in enumerate(bases):
-                index = base + partial * 0x9E35 & (
-                    (1 << self.header.literal_log2[i]) - 1)
-                mixed.append((self.tables["table", i], index))
-            if has_old:
-                agreed = 0
-                for text in candidates:
-                    agrees = text.startswith(known)
-                    agreed = agreed * 3 + (
-                        1 + int(text[len(known)]) if agrees else 0)
-                mixed.append((self.tables["expected"], bit * 27 + agreed))
-            weights = self.tables.weight("literal", (kind, bit), len(mixed))
-            known += str(self.coder.ask_mixed(mixed, weights, 12, True))
+            mixed = [(self.tables["table", i], (base + partial * 0x9E35) % (
+                1 << logs[i])) for i, base in enumerate(bases)]
+            agreed = 0
+            for text in candidates:
+                agreed *= 3
+                if text.startswith(known):
+                    agreed += 1 + int(text[len(known)])
+            mixed.append((self.tables["expected"], bit * 27 + agreed))
+            weights = self.tables.weight("literal", (kind, bit))
+            known += str(self.coder.ask_mixed(mixed, weights, True))
         byte = int(known, 2)
         if has_old and byte - old != self.last_difference[0]:
             self.last_difference = [byte - old, self.last_difference[0]]
@@ -330,71 +306,35 @@ class Decoder:
     # Realignment
 
     def realign(self):
-        n = self.literals
-        context = 0 if n == 0 else 1 if n < 4 else 2 if n < 16 else 3
         to_new = not self.old
         if self.realigned or (to_new and not self.out):
             raise Corrupt("realignment")
         if self.old and self.out:
             to_new = bool(self.coder.ask(
                 self.tables["go_self"],
-                self.self_history & 3 | (4 if n else 0)))
+                self.self_history & 3 | (4 if self.literals else 0)))
         self.self_history = self.self_history << 1 | to_new
         if to_new:
             self.realign_to_new()
         else:
-            self.realign_to_old(context)
-            to_front(self.jumps, signed(len(self.out) - self.source, 32))
+            self.realign_to_old()
         self.from_new, self.copying, self.realigned = to_new, True, True
         self.bound = self.source
         self.pending = self.since = self.run = self.history = 0
         self.literals = 0
 
     def realign_to_new(self):
-        distance = 0
-        for i in range(3):
-            if distance == 0 and self.coder.ask(
-                    self.tables["distance_recent"], i):
-                distance = self.distances[i]
-        if distance == 0:
-            table = self.tables[
-                "jump", 3 if self.layout.place == IN_CODE else 2]
-            self.base = 1
-            distance = self.base + self.coder.ask_number(table, False)
-        if not 0 < distance <= len(self.out):
+        self.base = 1
+        distance = self.base + self.coder.ask_number(
+            self.tables["jump", 2 + (self.layout.place == IN_CODE)], False)
+        if distance > len(self.out):
             raise Corrupt("distance")
-        to_front(self.distances, distance)
         self.source = len(self.out) - distance
 
-    def find_mapped(self):
-        if self.layout.place == NONE:
-            return None
-        addr = self.map.invert(self.new_addr)
-        if addr is None:
-            return None
-        for segment in self.old_segments:
-            if segment.addr <= addr < segment.addr + segment.len:
-                return segment.off + addr - segment.addr
-        return None
-
-    def realign_to_old(self, context):
-        at = len(self.out)
-        near = self.hold_source + at - self.hold_new & MASK
-        mapped = self.find_mapped()
-        candidates = [near, self.hold_source, mapped] + [
-            at - jump & MASK for jump in self.jumps]
-        for i, candidate in enumerate(candidates):
-            if candidate is None or candidate >= len(self.old):
-                continue
-            if candidate in candidates[:i]:
-                continue
-            if self.coder.ask(self.tables["source", i], context):
-                self.source = candidate
-                return
-        is_near = self.coder.ask(self.tables["source", 7], context)
-        self.base = near if is_near or mapped is None else mapped
+    def realign_to_old(self):
+        self.base = self.hold_source + len(self.out) - self.hold_new & MASK
         self.source = self.base + self.coder.ask_number(
-            self.tables["jump", 0 if is_near else 1], True) & MASK
+            self.tables["jump", int(self.literals > 0)], True) & MASK
         if self.source >= len(self.old):
             raise Corrupt("source")
 
@@ -415,7 +355,8 @@ class Decoder:
                 break
         end = min(end, self.source + 103)
         view = View(bytes(image[self.source:end]), addr, machine, segments,
-                    self.header.areas, self.registers)
+                    self.header.areas, self.header.machine == RV32,
+                    self.registers)
         done = False
         if self.bound <= self.source < limit:
             if self.may_run():
@@ -449,17 +390,15 @@ class Decoder:
                            else 64 + self.place * 2 + unit.cls)
         after = len(self.out) + unit.len
         event = self.layout.event
-        if after > self.end or (event is not None and after > event):
+        if (after > self.end or unit.len < 2
+                or (event is not None and after > event)):
             return False
-        done = False
-        if unit.kind != "PLAIN" and self.layout.place != NONE:
-            done = self.step_reference()
-        elif unit.len > 1:
+        if self.layout.place == NONE:
             unit.kind = "PLAIN"
-            done = self.step_plain(view)
-        if not done and unit.len > 1:
+        if not self.predict_unit():
             self.pending = self.bound
-        return done
+            return False
+        return True
 
     def put_unit(self, word):
         unit = self.unit
@@ -481,67 +420,49 @@ class Decoder:
                     and self.layout.place != NONE):
                 was = segment.addr + start - segment.off & MASK
                 delta = signed(self.new_addr - self.since - was, 32)
-                guess, _, trust = self.map.get(was)
-                if guess != delta or trust < 4:
-                    self.map.put(was, delta)
+                self.map.put(was, delta)
                 break
         self.since = 28
 
-    def step_plain(self, view):
-        unit = self.unit
-        word = view.word(0, unit.len)
-        if self.sure:
-            hit = True
-        else:
-            run = capped(self.run, 11)
-            cls, history = self.unit_class, self.history
-            mixed = [
-                (self.tables["plain", 0], history & 7 | run << 3
-                 | (self.since < 16) << 7),
-                (self.tables["plain", 1], hash2(
-                    cls, history & 3 | (run > 5) << 2) & 255),
-                (self.tables["plain", 2], hash2(word & 255, cls) & 255),
-                (self.tables["plain", 3], hash2(word, 3) & 255)]
-            weights = self.tables.weight(
-                "plain", (self.place, run > 2, self.from_new), 4)
-            hit = self.coder.ask_mixed(mixed, weights, 12)
-            self.history = history << 1 | (not hit)
-        if hit:
-            self.run += unit.len
-            self.put_unit(word)
-        return bool(hit)
+    def ask_flag(self, contexts, kind):
+        """Mixed from counters of four contexts, which are hashed."""
+        mixed = [(self.tables["flag", i], hash2(context, kind) & 255)
+                 for i, context in enumerate(contexts)]
+        yes = self.coder.ask_mixed(mixed, self.tables.weight("flag", kind))
+        self.history = self.history << 1 | (not yes)
+        return bool(yes)
 
-    def step_reference(self):
+    def ask_unit(self, delta, other, trust):
+        unit, history, cls = self.unit, self.history, self.unit_class
+        run = capped(self.run, 11)
+        same = (delta == 0) | (other == delta) << 1 | self.from_new << 2
+        contexts = [history & 7 | run << 3 | (self.since < 16) << 7,
+                    cls | (history & 3) << 7 | (run > 5) << 9 | same << 10]
+        if unit.kind == "PLAIN":
+            contexts += [unit.word & 255 | cls << 8, unit.word]
+            kind = self.place * 4 + (run > 2) * 2 + self.from_new
+        else:
+            contexts += [trust | (history & 1) << 4,
+                         hash2(delta & MASK, trust)]
+            kind = 64 + KINDS.index(unit.kind)
+        return self.ask_flag(contexts, kind)
+
+    def predict_unit(self):
+        """False: it is to be told byte by byte."""
         unit, tables = self.unit, self.tables
+        moves = unit.kind != "PLAIN"
         delta, other, trust = 0, 0, 4
-        if not self.from_new:
+        if moves and not self.from_new:
             delta, other, trust = self.map.get(unit.target)
         built = build_unit(unit, unit.target + delta, self.new_addr,
-                           self.registers)
-        predicted = unit.word if built is None else built
-        if self.sure:
-            hit = True
-        else:
-            history = self.history
-            group = KINDS_CLASS[unit.kind]
-            mixed = [
-                (tables["reference", unit.kind, trust],
-                 history & 1 | (self.run > 7) << 1),
-                (tables["reference_any", trust],
-                 history & 7 | (built is not None) << 3),
-                (tables["reference_class", group],
-                 history & 3 | (delta == 0) << 2 | (other == delta) << 3
-                 | (trust > 4) << 4 | self.from_new << 5)]
-            weights = tables.weight("reference", unit.kind, 3)
-            hit = self.coder.ask_mixed(mixed, weights, 8)
-            self.history = history << 1 | (not hit)
-        if hit:
+                           self.registers) if moves else None
+        if self.sure or self.ask_unit(delta, other, trust):
             self.run += unit.len
-            if not self.from_new and trust < 4:
+            if trust < 4:
                 self.map.put(unit.target, delta)
-            self.put_unit(predicted)
+            self.put_unit(unit.word if built is None else built)
             return True
-        if not self.from_new and self.coder.ask(
+        if moves and not self.from_new and self.coder.ask(
                 tables["elsewhere", unit.kind], self.history >> 1 & 3):
             delta = self.ask_delta(delta, other)
             to_front(self.deltas, delta)
@@ -599,19 +520,11 @@ class Decoder:
         cls = self.unit_class * 4 + index
         before = image[at - 1] if at else 0
         after = image[at + 1] if at + 1 < len(image) else 0
-        mixed = [
-            (self.tables["byte", 0],
-             self.history & 7 | run << 3 | pending << 6),
-            (self.tables["byte", 1],
-             hash2(cls, self.history & 3 | (run > 5) << 2) & 127),
-            (self.tables["byte", 2], hash2(image[at], cls) & 127),
-            (self.tables["byte", 3],
-             hash2(image[at] | after << 8 | before << 16, 3) & 127)]
-        weights = self.tables.weight(
-            "byte", (self.place, index, run > 2, pending), 4)
-        hit = self.coder.ask_mixed(mixed, weights, 12)
-        self.history = self.history << 1 | (not hit)
-        return hit
+        return self.ask_flag(
+            [self.history & 7 | run << 3 | pending << 6,
+             cls | (self.history & 3) << 9 | (run > 5) << 11,
+             image[at] | cls << 8, image[at] | after << 8 | before << 16],
+            16 + (self.place * 4 + index) * 4 + (run > 2) * 2 + pending)
 
 
 def decode_from(header, old, out, first=0, make_coder=None):

@@ -40,17 +40,11 @@ def hash2(a, b):
     return h ^ h >> 13
 
 
-def toward_zero(a, b):
-    return abs(a) // b * (1 if a >= 0 else -1)
-
-
 class Coder:
     """Range decoder, counters, mixing."""
 
     RATES = [1, 2, 2, 3, 4, 5, 5, 5]
     ODDS = [1, 2, 4, 4, 8, 16, 32, 256]
-    LITERAL_RATES = [43690, 26214, 18724, 14563, 11915, 10082, 8738, 7710,
-                     6898, 6241, 5698, 5242]
 
     def __init__(self, data):
         self.data = data
@@ -74,37 +68,30 @@ class Coder:
             self.code = (self.code << 8 | byte) & MASK
         return int(yes)
 
-    def update(self, counters, key, yes):
+    def update(self, counters, key, yes, limit=7):
         self.dice = (self.dice * 1664525 + 1013904223) & MASK
         p, seen = divmod(counters[key], 8)
         step = ((8191 if yes else 0) - p) * 256 >> self.RATES[seen]
         p = min(max(p + (step + (self.dice >> 24) >> 8), 1), 8190)
-        if seen < 7 and (self.dice >> 16) % self.ODDS[seen] == 0:
+        if seen < limit and (self.dice >> 16) % self.ODDS[seen] == 0:
             seen += 1
         counters[key] = p * 8 + seen
-
-    def update_literal(self, counters, key, yes):
-        p, seen = divmod(counters[key], 16)
-        p += toward_zero(((4095 if yes else 0) - p)
-                         * self.LITERAL_RATES[seen], 65536)
-        counters[key] = min(max(p, 1), 4094) * 16 + min(seen + 1, 11)
 
     def ask(self, counters, key):
         yes = self.decide(min(max(counters[key] // 8 * 8, 32), 65503))
         self.update(counters, key, yes)
         return yes
 
-    def ask_mixed(self, counters, weights, rate, is_literal=False):
+    def ask_mixed(self, counters, weights, is_literal=False):
         """counters: (table, key) of each."""
         logits = [STRETCH[table[key] >> 3] for table, key in counters]
         p = squash(sum(w * x for w, x in zip(weights, logits)) >> 14)
         yes = self.decide(p)
-        miss = (yes * 65536 - p) * rate
-        update = self.update_literal if is_literal else self.update
+        miss = (yes * 65536 - p) * 12
         for i, (table, key) in enumerate(counters):
             weights[i] += logits[i] * (miss >> 6) + (1 << 13) >> 14
             weights[i] = min(max(weights[i], -32768), 32767)
-            update(table, key, yes)
+            self.update(table, key, yes, 4 if is_literal else 7)
         return yes
 
     def ask_number(self, table, is_signed):
@@ -114,16 +101,14 @@ class Coder:
         number = 1
         for i in range(bits - 1, -1, -1):
             if i == bits - 1:
-                bit = self.ask(table, ("first", bits))
-            elif i == bits - 2:
-                bit = self.ask(table, ("second", bits, number & 1))
+                key = ("high", bits)
             elif i == 1:
-                bit = self.ask(table, ("low", 1))
+                key = "low 1"
             elif i == 0:
-                bit = self.ask(table, ("low", 0, number & 1))
+                key = ("low 0", number & 1)
             else:
-                bit = self.decide(32768)
-            number = number * 2 + bit
+                key = "middle"
+            number = number * 2 + self.ask(table, key)
         number -= 1
         if is_signed and number and self.ask(table, "sign"):
             number = -number
@@ -215,12 +200,3 @@ class AddressMap:
                 gap_below > self.FAR or gap_below > gap_above * 2):
             a, b, gap = b, a, gap_above
         return a, b, 3 if gap < 64 else 2 if gap < 1024 else 1
-
-    def invert(self, addr):
-        """Where was what is now at addr? None: the map does not say."""
-        nearest, was = 0x100000, None
-        for old in sorted(self.delta):
-            gap = addr - (old + self.delta[old]) & MASK
-            if gap < nearest:
-                nearest, was = gap, addr - self.delta[old] & MASK
-        return was

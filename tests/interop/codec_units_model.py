@@ -77,6 +77,7 @@ class View:
     machine: int
     segments: list
     areas: list  # (address, length)
+    has_relative: bool = True  # addresses relative to their own, in data
     registers: object = None
 
     def word(self, off=0, size=4):
@@ -104,8 +105,7 @@ class Unit:
 
 
 def inside(value, ranges):
-    return value != 0 and any(
-        addr <= value < addr + length for addr, length in ranges)
+    return any(addr <= value < addr + length for addr, length in ranges)
 
 
 def is_address(view, value):
@@ -126,32 +126,29 @@ def is_number(value):
 # ---- Data
 
 def read_data(view, unit):
-    phase = view.addr % 4
-    if not view.addr or phase % 2 or len(view.data) < (4 if phase == 0 else 2):
-        unit.len = min(4 - phase, len(view.data))
+    if unit.len == 2:
+        read_half(unit)
+    if unit.len != 4:
         return
-    if phase == 2:
-        read_half(view, unit)
-        return
-    word = view.word()
-    unit.len, unit.word = 4, word
+    word = unit.word
     after = view.word(4) if len(view.data) >= 8 else 0
     if is_address(view, word):
         unit.kind, unit.target = "POINTER", word
-    elif is_code(view, view.addr + word):
+    elif view.has_relative and is_code(view, view.addr + word):
         unit.kind, unit.target = "RELATIVE", view.addr + word & MASK
-    elif (0 < word < 0x80000 and word % 4 == 0
+    elif (view.has_relative and 0 < word < 0x80000 and word % 4 == 0
           and not is_address(view, after)
           and is_code(view, view.addr + 4 + after)):
         unit.kind, unit.target = "BACK", view.addr - word & MASK
     elif word % 8 == 2 and is_number(word // 8):
         unit.kind, unit.target = "OBJECT", NUMBERS + word // 8
     elif is_number(word % 65536) or is_number(word // 65536):
-        read_half(view, unit)
+        unit.len = 2
+        read_half(unit)
 
 
-def read_half(view, unit):
-    unit.len, unit.cls, unit.word = 2, 1, view.word(0, 2)
+def read_half(unit):
+    unit.cls, unit.word = 1, unit.word & 0xFFFF
     if is_number(unit.word):
         unit.kind, unit.target = "NUMBER", NUMBERS + unit.word
 
@@ -352,12 +349,13 @@ def build_xtensa(unit, target, addr):
 # ---- Both
 
 def read_unit(view):
-    unit = Unit()
+    unit = Unit(len=min(4 - view.addr % 4, len(view.data)))
+    unit.word = view.word(0, unit.len)
     if view.addr and view.machine == RV32:
         read_rv32(view, unit)
     elif view.addr and view.machine == XTENSA:
         read_xtensa(view, unit)
-    else:
+    elif view.addr:
         read_data(view, unit)
     return unit
 
