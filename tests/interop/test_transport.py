@@ -4,6 +4,7 @@ http.server. Certificates: test_transport_tls.py."""
 # SPDX-License-Identifier: MIT
 import hashlib
 import random
+import re
 import time
 import zlib
 
@@ -578,3 +579,19 @@ def test_python_server(fetch, http_server, tmp_path):
     # It has no ranges: all of it comes.
     check_whole(fetch(server.url + "/app", **{"from": 1000}, to=2000))
     assert fetch(server.url + "/no").error == "HTTP_NOT_FOUND"
+
+
+def test_every_error_is_documented(repo):
+    """docs/NETWORK.md has each code, its number, and whether it is tried
+    again."""
+    header = (repo / "include" / "baton" / "error.h").read_text()
+    codes = {name: number for name, number in re.findall(
+        r"BATON_ERR_(\w+) = (-3[789]\d),", header)}
+    source = (repo / "core" / "error.c").read_text()
+    body = source[source.index("bool baton_error_is_retryable"):]
+    again = set(re.findall(r"case BATON_ERR_(\w+):", body))
+    rows = re.findall(r"^\| (\w+) \| (-\d+) \| .* \| (no|yes|from its start) "
+                      r"\| .*\|$", (repo / "docs/NETWORK.md").read_text(), re.M)
+    assert {name: number for name, number, _ in rows} == codes
+    assert {name for name, _, yes in rows if yes != "no"} == (
+        again & set(codes))
