@@ -517,6 +517,43 @@ def test_power_cut(device, nginx, case):
         or resumed == 0, (at, mode, console)
 
 
+# ---- Other boards ------------------------------------------------------------
+
+def test_encrypted_flash(plain):
+    # Programs go in units, and records are rewritten as a whole.
+    for version in ("v2", "v3"):
+        sha256 = plain.publish("fw.bin", image(version, size=SIZE))
+        console, report = plain.run(
+            f"print(baton.update({URL!r}, sha256='{sha256}'))\n", "--encrypted")
+        assert console[-2:] == [f"runs {version}", "False"]
+        assert runs(report)[1:] == (version, "VALID")
+
+
+def test_from_factory(plain):
+    (plain.folder / "f.img").write_bytes(image("v0", size=SIZE))
+    plain.baton("flash", "make", "--layout", "idf-two-ota", "--factory", "f.img",
+                "-o", "dev.bin", code=0)
+    for version in ("v1", "v2"):
+        sha256 = plain.publish("fw.bin", image(version, size=SIZE))
+        console, report = plain.run(
+            f"print(baton.update({URL!r}, sha256='{sha256}'))\n")
+        assert console[-2:] == [f"runs {version}", "False"]
+        assert runs(report)[1:] == (version, "VALID")
+
+
+def test_a_table_without_slots(plain):
+    # Nothing to update, and the device does its work.
+    (plain.folder / "t.csv").write_text(
+        "nvs,data,nvs,0x9000,0x6000\nfactory,app,factory,0x10000,1M\n")
+    plain.baton("table", "make", "t.csv", "-o", "t.bin", code=0)
+    plain.baton("flash", "make", "--table", "t.bin", "--factory", "v1.img", "-o",
+                "dev.bin", code=0)
+    console, report = plain.run(f"attempt(baton.update, {URL!r})\n")
+    assert console[0].startswith("baton: ") and console[1] == "runs v1"
+    assert "raises BATON_ERR_NO_OTADATA" in console[2]
+    assert report["end"] == "scripts ended"
+
+
 # ---- Trials ----------------------------------------------------------------
 
 def stage(device, main, **options):

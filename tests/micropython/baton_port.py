@@ -2,7 +2,9 @@
 import machine
 import time
 
+import _baton
 import baton
+import baton.port as module
 from baton.port import Port, build_time, unix_time
 
 
@@ -45,6 +47,14 @@ def run():
     port = Port(decide=decide, feed=lambda: 1 // 0, event=print, ntp=None)
     print([port.decide(question, None) for question in range(4)])
     print(port.feed(), repr(port.raised), port.event(1, 2, 3), Port().decide(0, None))
+
+    # A deadline by the interpreter's timer, where _baton has none.
+    module._baton = time
+    print(port.arm(30), port.arm(0))
+    time.sleep_ms(60)
+    print(port.arm(3600000), port.timer, port.cause() == 1)
+    print(port.arm(0))
+    module._baton = _baton
 
     # The deadline comes whatever the script does, and only if it is not taken back.
     print(port.arm(50), port.arm(0))

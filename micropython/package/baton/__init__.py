@@ -326,14 +326,20 @@ def _drop():
 def start(deadline_s=300, **options):
     """The first statement of boot.py: puts right what a power cut left, counts
     a trial's boot and arms its deadline. Returns True on trial. On a settled
-    device nothing is written, and nothing stays in memory."""
+    device nothing is written, and nothing stays in memory. What is wrong with
+    the flash or its table is printed, not raised."""
     global _agent
     options["deadline_s"] = deadline_s
     _agent = None
-    _agent = Agent(options)
-    if _agent.state == REBOOTING:  # the trial is over
-        _agent._run()
-    _drop()
+    try:
+        _agent = Agent(options)
+        if _agent.state == REBOOTING:  # the trial is over
+            _agent._run()
+        _drop()
+    except OSError as exc:
+        # boot.py must not end here: a device that cannot be updated still has
+        # its work to do.
+        print("baton:", exc)
     return _agent is not None
 
 
