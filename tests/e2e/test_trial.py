@@ -200,6 +200,8 @@ uctypes.bytearray_at(8, 4)[0] = 1
 def test_resets(device, body, boots, failures, cause):
     device.script(body, "deadline_s=30, trial_boots=5")
     _, report = device.run()
+    certain = "WDT" in body or body == CRASH
+    assert (device.label().crashed, device.label().network) == (certain, False)
     # The switch was before the first boot: the power was just turned on.
     expect_rollback(device, report, boots, failures,
                     [1] + [cause] * boots + [2])
@@ -226,6 +228,49 @@ def test_power(device, number):
                   "deadline_s=30, trial_boots=4, trial_failures=1")
     _, report = device.run_with_signal(number)
     expect_rollback(device, report, 4, 0, [1] * 5 + [2])
+
+
+# ---- As stock firmware has it: machine.Timer and machine.reset_cause() ------
+
+STOCK = """
+import baton.port
+class Native:
+    pass
+baton.port._baton = Native
+"""
+
+
+@pytest.mark.parametrize("body", [
+    "raise ValueError('no')", "while True:\n    pass", "time.sleep(20)",
+], ids=["exception", "loop", "sleep"])
+def test_stock_deadline(device, body):
+    device.script(body, "deadline_s=1, trial_failures=2", before=STOCK)
+    _, report = device.run()
+    expect_rollback(device, report, 2, 2)
+    assert not device.label().crashed
+
+
+@pytest.mark.parametrize("body, boots, failures, crashed", [
+    ("machine.reset()", 3, 3, False),
+    ("baton.reset()", 5, 0, False),
+    ("machine.soft_reset()", 5, 0, False),
+    ("machine.WDT(timeout=100)\nwhile True:\n    pass", 3, 3, True),
+    (CRASH, 3, 3, False),  # a panic looks like a reset by software
+    ("machine.deepsleep(50)", 5, 0, False),
+])
+def test_stock_resets(device, body, boots, failures, crashed):
+    device.script(body, "deadline_s=30, trial_boots=5", before=STOCK)
+    _, report = device.run()
+    expect_rollback(device, report, boots, failures)
+    assert device.label().crashed == crashed
+
+
+def test_stock_brownout(device):
+    device.script("print('ready')\ntime.sleep(20)",
+                  "deadline_s=30, trial_boots=3, trial_failures=1",
+                  before=STOCK)
+    _, report = device.run_with_signal(signal.SIGUSR2)
+    expect_rollback(device, report, 3, 0)
 
 
 def test_exception_in_boot_py_after_start(device):
