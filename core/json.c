@@ -377,7 +377,9 @@ bool baton_json_read_number(
             return false;
         }
         uint64_t digit = (uint64_t)(*at - '0');
-        if (digit > most || number > (most - digit) / 10) {
+        // In this order nothing wraps, and no 64-bit division is called for.
+        if (digit > most || number > UINT64_MAX / 10u
+                || number * 10u > most - digit) {
             return false;
         }
         number = number * 10 + digit;

@@ -131,7 +131,7 @@ static void set_places(struct agent_handle *self,
     mp_obj_t items[2];
     get_items(tuple, 2, items);
     uint32_t count = baton_binding_u32(items[0]);
-    mp_int_t running = mp_obj_get_int(items[1]);
+    mp_int_t running = (mp_int_t)mp_obj_get_int(items[1]);
     const struct baton_flash_partition *it = self->flash->partition;
     if (count < 1 || count > SLOTS_MAX || running >= (mp_int_t)count
             || count + (running < 0 ? 2u : 1u) != self->flash->count) {

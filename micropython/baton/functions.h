@@ -35,17 +35,22 @@
     X(MP_QSTR_agent_switch, baton_agent_switch_obj)                            \
     X(MP_QSTR_agent_cancel, baton_agent_cancel_obj)                            \
     X(MP_QSTR_agent_mark, baton_agent_mark_obj)                                \
-    X(MP_QSTR_agent_status, baton_agent_status_obj)                            \
-    X(MP_QSTR_error, baton_error_obj)
+    X(MP_QSTR_agent_status, baton_agent_status_obj)
 
-// Where ESP-IDF can be called: in a firmware of one's own.
+// Where ESP-IDF can be called, and flash is cheap: in a firmware of one's own.
 #define BATON_FUNCTIONS_CHIP(X)                                                \
+    X(MP_QSTR_error, baton_error_obj)                                          \
     X(MP_QSTR_arm, baton_chip_arm_obj)                                         \
     X(MP_QSTR_cause, baton_chip_cause_obj)                                     \
     X(MP_QSTR_erase, baton_chip_erase_obj)
 
 #if defined(BATON_SMALL)
 #define BATON_FUNCTIONS(X) BATON_FUNCTIONS_SMALL(X)
+#elif BATON_AGENT && MICROPY_ENABLE_DYNRUNTIME
+#define BATON_FUNCTIONS(X)                                                     \
+    BATON_FUNCTIONS_SMALL(X)                                                   \
+    BATON_FUNCTIONS_MORE(X)                                                    \
+    BATON_FUNCTIONS_AGENT(X)
 #elif BATON_AGENT
 #define BATON_FUNCTIONS(X)                                                     \
     BATON_FUNCTIONS_SMALL(X)                                                   \

@@ -16,6 +16,8 @@ SRC_USERMOD_C += $(addprefix $(USERMOD_DIR)/, \
 	python_stream.c \
 	slot_functions.c)
 CFLAGS_USERMOD += -I$(USERMOD_DIR)/../board -DBATON_AGENT=1
+# A native _baton.mpy in the file system comes first there, to be tried.
+CFLAGS_USERMOD += -DBATON_TRIES_NATIVE=1
 
 # BATON_EXTEND_ESP32=0 leaves esp32.Partition as the port has it.
 BATON_EXTEND_ESP32 ?= 1

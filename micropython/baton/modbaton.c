@@ -413,5 +413,9 @@ const mp_obj_module_t baton_private_module = {
         .base = {&mp_type_module},
         .globals = (mp_obj_dict_t *)&baton_private_globals,
 };
+#if BATON_TRIES_NATIVE
+MP_REGISTER_EXTENSIBLE_MODULE(MP_QSTR__baton, baton_private_module);
+#else
 MP_REGISTER_MODULE(MP_QSTR__baton, baton_private_module);
+#endif
 #endif

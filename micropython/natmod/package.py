@@ -34,7 +34,7 @@ def files_of(natmod, arch, size):
     yield "_baton.mpy", natmod / arch / size / "_baton.mpy"
     if size == "full":
         python = natmod / "python"
-        for path in sorted(python.rglob("*.mpy")):
+        for path in sorted(python.rglob("*.*")):
             yield str(path.relative_to(python)), path
 
 

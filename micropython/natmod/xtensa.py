@@ -123,13 +123,29 @@ def narrow(line):
     return line
 
 
+def return_at_once(lines):
+    """A jump to a return becomes one, which is shorter."""
+    ends = set()
+    labels = []
+    for line in lines:
+        found = LABEL.match(line)
+        if found:
+            labels.append(found[1])
+        elif line.split()[0] == "retw.n":
+            ends.update(labels)
+        if not found and not line.split()[0].startswith("."):
+            labels = []
+    return ["\tretw.n" if line.split()[0] == "j" and line.split()[-1] in ends else line for line in lines]
+
+
 def rewrite(text):
     # Local names of constants become global ones; of code they stay local.
     text = re.sub(r"(?<![\w.])\.L(?!BB|CPI|func_end|tmp|JTI)([\w.]+)", r"baton_local_\1", text)
     literals, code, data, bss = split(text.splitlines())
     if any(".LJTI" in value for value in literals.values()):
         raise Failure("a jump table: compile with -fno-jump-tables")
-    code = [narrow(line) for line in call_directly(code, literals, defined(code))]
+    code = return_at_once(call_directly(code, literals, defined(code)))
+    code = [narrow(line) for line in code]
     used = set(re.findall(r"\.LCPI\w+", "\n".join(code)))
     out = ["\t.section\t.literal,\"ax\",@progbits", "\t.p2align\t2"]
     for name, value in literals.items():

@@ -106,12 +106,37 @@ def test_life(baton_path, tmp_path, natmod, size, block):
     assert get_records(board.path)[1] == record(2, VALID)
 
 
-def test_names(board):
-    """The small module has what an update takes, the full one all."""
-    console, _ = board.run("import _baton\nprint(*(n for n in sorted(dir(_baton)) if n[0] != '_'))\n")
-    assert console.splitlines()[-1].split() == sorted(
-        "begin check confirm end flash records reject settle stats switch verify verify_p256"
-        " write".split())
+SMALL = "begin confirm end flash reject settle switch verify write".split()
+
+
+@pytest.mark.parametrize("size", ["small", "full"])
+def test_names(baton_path, tmp_path, natmod, size):
+    """It is the file that is imported, and the small one has what an update
+    takes, no more."""
+    board = Board(baton_path, tmp_path, natmod("x64", size))
+    console, _ = board.run("import _baton\nprint(_baton.__file__)\n"
+                           "print(*(n for n in sorted(dir(_baton)) if n[0] != '_'))\n")
+    file, names = console.splitlines()[-2:]
+    assert file.endswith("_baton.mpy")
+    if size == "small":
+        assert names.split() == SMALL
+    else:
+        assert set(names.split()) > set(SMALL) | {"agent", "agent_step", "verify_p256"}
+
+
+AGENT = """
+import _baton, baton, sys
+assert _baton.__file__
+print(baton.Error(-223).name, baton.Error(-223), sep="|")
+"""
+
+
+def test_package_stands_on_the_module(baton_path, tmp_path, natmod, repo):
+    """The compiled package from the file system, not the one that is frozen."""
+    board = Board(baton_path, tmp_path, natmod("x64", "full"))
+    shutil.copytree(repo / "build" / "packages" / "baton-x64", board.fs, dirs_exist_ok=True)
+    console, _ = board.run("import sys\nsys.path[:] = [p for p in sys.path if 'frozen' not in p]\n" + AGENT)
+    assert console.splitlines()[-1] == "BATON_ERR_IMAGE_CHIP|the image is for another chip", console
 
 
 def test_refusals_name_their_code(board):

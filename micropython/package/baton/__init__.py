@@ -6,6 +6,10 @@ import _baton
 from micropython import const
 
 try:
+    from _baton import error as _describe
+except ImportError:  # the native module is too small for the sentences
+    from .errors import describe as _describe
+try:
     from _baton import Partition
 except ImportError:  # stock firmware: the port's own
     from esp32 import Partition
@@ -56,7 +60,7 @@ class Error(OSError):
 
     def __init__(self, code):
         self.code = code
-        self.name, self.text, self.hint = _baton.error(code)
+        self.name, self.text, self.hint = _describe(code)
         super().__init__(code, self.text)
 
     def __str__(self):
@@ -261,7 +265,7 @@ class Agent:
         status["state"] = _STATES[status["state"]]
         status["encoding"] = _ENCODINGS[status["encoding"]]
         error = status["error"]
-        status["text"] = _baton.error(error)[1] if error else ""
+        status["text"] = _describe(error)[1] if error else ""
         return status
 
     def _run(self, progress=None, until=None):
