@@ -11,8 +11,8 @@ def make_payload(rng, machine, old, new_bytes, bodies):
     """A payload with a right header and whatever bodies."""
     head = struct.pack(
         "<4s8BHI32sI32s2H", b"BatP", 1, model.DELTA if old else model.PACKED,
-        rng.randrange(2), 0, machine, rng.randrange(8, 13),
-        rng.randrange(8, 13), rng.randrange(8, 13), rng.choice([8, 30, 512]),
+        1, 0, machine, rng.randrange(8, 13), rng.randrange(8, 12),
+        rng.randrange(8, 12), rng.choice([8, 30, 512]),
         new_bytes, bytes(32), len(old), bytes(32), 0b010 if old else 0, 0b010)
     for addr in (0x3FFC, 0x5000):
         head += struct.pack("<HB", addr, rng.randrange(4))

@@ -155,9 +155,9 @@ def to_front(values, value):
 class Tables:
     """Adaptive probabilities and weights, as they begin."""
 
-    START = {"run": 50000, "recent_delta": 20000, "flag": 60000, "end": 6000,
+    START = {"run": 50000, "recent_delta": 20000, "flag": 57000, "end": 6000,
              "go_self": 8000}
-    WEIGHT = {"flag": 5500, "literal": 4000}
+    WEIGHT = {"flag": 5000, "literal": 4000}
 
     def __init__(self):
         self.counters = {}
@@ -191,7 +191,8 @@ class Decoder:
         self.copying = self.from_new = False
         self.source = self.hold_source = self.hold_new = self.bound = self.start
         self.pending = self.history = self.run = self.since = 0
-        self.literals = self.self_history = self.sure = self.streak = 0
+        self.literals = self.sure = 0
+        self.had_run = 0
         self.next_run = 0
         self.realigned = False
         self.deltas = [0] * 7
@@ -253,9 +254,8 @@ class Decoder:
     def step_literal(self):
         n = self.literals
         if n:
-            length = n if n < 8 else 5 + capped(n, 10)
             if self.coder.ask(self.tables["end"],
-                              length + 16 * self.layout.place):
+                              min(n, 7) + 8 * self.layout.place):
                 self.realign()
                 return
         self.literals += 1
@@ -263,7 +263,7 @@ class Decoder:
 
     def literal_phase(self):
         if self.layout.place != IN_CODE:
-            return self.new_addr % 4
+            return self.new_addr % 2 | self.recent(1) >> 4 << 1
         if self.phase_at >= self.phase_len:
             return 4
         cls = self.phase_first & 15
@@ -311,9 +311,7 @@ class Decoder:
             raise Corrupt("realignment")
         if self.old and self.out:
             to_new = bool(self.coder.ask(
-                self.tables["go_self"],
-                self.self_history & 3 | (4 if self.literals else 0)))
-        self.self_history = self.self_history << 1 | to_new
+                self.tables["go_self"], int(self.literals > 0)))
         if to_new:
             self.realign_to_new()
         else:
@@ -366,19 +364,18 @@ class Decoder:
             self.step_byte(image)
 
     def may_run(self):
-        return (self.sure == 0 and self.run >= 32 and self.since >= 28
+        return (self.sure == 0 and self.run >= 48 and self.since >= 28
                 and len(self.out) >= self.next_run
                 and self.end - len(self.out) >= 64)
 
     def step_run(self):
-        context = (min(self.streak, 7) | (self.place == IN_CODE) << 3
-                   | self.from_new << 4)
-        if self.coder.ask(self.tables["run"], context):
+        context = (self.had_run | (self.place == IN_CODE) << 1
+                   | self.from_new << 2)
+        self.had_run = self.coder.ask(self.tables["run"], context)
+        if self.had_run:
             self.sure = 64
-            self.streak += 1
             self.history <<= 2
         else:
-            self.streak = 0
             self.next_run = len(self.out) + 64
 
     def step_unit(self, view):
@@ -463,7 +460,7 @@ class Decoder:
             self.put_unit(unit.word if built is None else built)
             return True
         if moves and not self.from_new and self.coder.ask(
-                tables["elsewhere", unit.kind], self.history >> 1 & 3):
+                tables["elsewhere"], unit.kind):
             delta = self.ask_delta(delta, other)
             to_front(self.deltas, delta)
             self.map.put(unit.target, delta)

@@ -87,7 +87,7 @@ class Coder:
         logits = [STRETCH[table[key] >> 3] for table, key in counters]
         p = squash(sum(w * x for w, x in zip(weights, logits)) >> 14)
         yes = self.decide(p)
-        miss = (yes * 65536 - p) * 12
+        miss = (yes * 65536 - p) * 20
         for i, (table, key) in enumerate(counters):
             weights[i] += logits[i] * (miss >> 6) + (1 << 13) >> 14
             weights[i] = min(max(weights[i], -32768), 32767)
@@ -142,7 +142,7 @@ class AddressMap:
     def forget_one(self):
         worst, worst_age = 0, 0
         keys = sorted(self.delta)
-        for _ in range(16):
+        for _ in range(8):
             self.dice = (self.dice * 1664525 + 1013904223) & MASK
             i = (self.dice >> 16) * len(keys) >> 16
             age = (self.clock >> 6) - self.stamp[keys[i]] & 255

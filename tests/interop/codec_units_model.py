@@ -189,16 +189,16 @@ def hi_part(word, addr):
 
 
 def written_by_compressed(word):
-    """The register that a compressed instruction writes, by its table."""
-    row, column, rd = word >> 13 & 7, word & 3, word >> 7 & 31
-    short = 8 + (word >> 7 & 7)
-    if column == 0:  # ADDI4SPN, FLD, LW, FLW; then stores
-        return 8 + (word >> 2 & 7) if row < 4 else None
-    if column == 1:  # ADDI, JAL, LI, LUI or ADDI16SP, arithmetic; J, BEQZ, BNEZ
-        return [rd, 1, rd, rd, short, None, None, None][row]
-    if row == 4 and word >> 2 & 31 == 0:  # JR or JALR
-        return 1 if word >> 12 & 1 else None
-    return rd if row < 5 else None  # SLLI, loads, MV or ADD; then stores
+    """The register that a compressed instruction writes, or may write: what
+    would be one in its format."""
+    row, column = word >> 13 & 7, word & 3
+    if column == 0:
+        return 8 + (word >> 2 & 7)
+    if column == 1 and row == 4:
+        return 8 + (word >> 7 & 7)
+    if column == 2 and row > 4:
+        return 0
+    return word >> 7 & 31
 
 
 def read_compressed(view, unit):
@@ -211,9 +211,8 @@ def read_compressed(view, unit):
         unit.kind = "CB"
     if unit.kind != "PLAIN":
         unit.target = view.addr + get_immediate(word, unit.kind) & MASK
-    written = written_by_compressed(word)
-    if view.registers is not None and written is not None:
-        view.registers.forget(written)
+    if view.registers is not None:
+        view.registers.forget(written_by_compressed(word))
 
 
 def read_immediate(view, unit):

@@ -16,7 +16,7 @@ from codec_inventor import invent, make_payload, random_body
 ROOT = os.path.join(os.path.dirname(__file__), "../..")
 DRIVER = os.environ.get(
     "CODEC_DRIVER", os.path.join(ROOT, "build/tests/interop/codec_driver"))
-CASES = int(os.environ.get("CODEC_CASES", "60"))
+CASES = int(os.environ.get("CODEC_CASES", "40"))
 SEED = int(os.environ.get("CODEC_SEED", "1"))
 TRUNCATED = -335  # BATON_ERR_CODEC_TRUNCATED
 
