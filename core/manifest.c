@@ -12,7 +12,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 // Of a payload or profile that a later release brings: never picked.
-#define UNKNOWN 0xFFu
+#define UNKNOWN  0xFFu
+#define WORD_MAX 16u
 
 // ---- Readers --------------------------------------------------------------
 
@@ -60,8 +61,7 @@ static bool read_notes(
 static bool read_word(void *out, const struct baton_json *value,
         const char *const *words, size_t count) {
     const char *text;
-    size_t len;
-    if (!baton_json_read_text(value, 16, &text, &len)) {
+    if (!baton_fields_text(&text, value, WORD_MAX)) {
         return false;
     }
     *(uint8_t *)out = UNKNOWN;
