@@ -411,10 +411,14 @@ static void report(const struct make *self) {
     char expires[24];
     release_format_time(self->expires, expires);
     if (self->as_json) {
-        char *text = cJSON_PrintUnformatted(self->payload);
-        printf("{\"ok\":true,\"file\":\"%s\",\"payload\":%s}\n",
-                self->channel_path, text != NULL ? text : "null");
+        cJSON *json = cJSON_CreateObject();
+        cJSON_AddTrueToObject(json, "ok");
+        cJSON_AddStringToObject(json, "file", self->channel_path);
+        cJSON_AddItemReferenceToObject(json, "payload", self->payload);
+        char *text = cJSON_PrintUnformatted(json);
+        printf("%s\n", text != NULL ? text : "{}");
         free(text);
+        cJSON_Delete(json);
         return;
     }
     printf("%s: %s %s, sequence %u, %u.%u %% of devices, expires %s\n",

@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
+import threading
 import time
 
 import pytest
@@ -116,6 +118,30 @@ def test_keys_with_leading_zeros(baton, tmp_path):
               code=0)
         jwk = json.loads((tmp_path / "k.jwk").read_text())
         assert jwk["d"] == b64(number.to_bytes(32, "big"))
+
+
+def test_a_key_from_another_program(baton, tmp_path):
+    """One that is kept locked is unlocked on the way."""
+    baton("key", "new", "a.pem", code=0)
+    locked = openssl("pkcs8", "-topk8", "-in", tmp_path / "a.pem", "-v2",
+                     "aes256", "-passout", "pass:secret")
+    (tmp_path / "locked.pem").write_bytes(locked)
+    done = baton("key", "show", "locked.pem", code=1)
+    assert "locked by a passphrase" in done.stderr
+    open_key = openssl("pkey", "-in", tmp_path / "locked.pem", "-passin",
+                       "pass:secret")
+    baton("release", "keys", "-o", "keys.jws", "--root", "-",
+          write_public(baton, tmp_path), code=0, input=open_key.decode())
+    done = baton("key", "show", "--id", "a.pem", code=0)
+    told = json.loads(baton("release", "show", "--json", "keys.jws").stdout)
+    assert told["kid"] == done.stdout.strip()
+
+
+def write_public(baton, tmp_path):
+    baton("key", "new", "b.pem", code=0)
+    text = baton("key", "show", "--text", "b.pem", code=0).stdout
+    (tmp_path / "b.txt").write_text(text)
+    return "b.txt"
 
 
 def test_what_is_no_key(baton, tmp_path):
@@ -458,6 +484,57 @@ def test_signing_by_another_key(baton, make):
     assert "KEY_UNKNOWN" in baton(*judged, code=1).stderr
     baton("release", "sign", "--dir", "www", "--key", "next.pem", code=0)
     baton(*judged, code=0)
+
+
+# ---- Publishing ------------------------------------------------------------
+
+def test_a_reader_never_finds_half_a_file(baton, make, tmp_path):
+    """A server reads while the channel is replaced again and again."""
+    make("--raw-only")
+    path = tmp_path / "www" / "stable.jws"
+    stopped = threading.Event()
+    seen = set()
+
+    def read():
+        while not stopped.is_set():
+            seen.add(path.read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for permille in range(1, 31):
+            baton("release", "rollout", "--dir", "www", "--key", "release.pem",
+                  f"{permille / 10}", code=0)
+    finally:
+        stopped.set()
+        reader.join()
+    assert len(seen) > 5
+    for number, data in enumerate(seen):
+        (tmp_path / "seen.jws").write_bytes(data)
+        baton("release", "verify", "--no-files", "--key", "release.pem",
+              "seen.jws", code=0)
+
+
+def test_killed_at_any_moment(baton, baton_path, make, image, tmp_path):
+    """What a channel names is always there, whenever publishing stops."""
+    command = [baton_path, "release", "make", image, "--dir", "www", "--key",
+               "release.pem", "--product", "lamp"]
+    ends = set()
+    for number in range(40):
+        text_image(baton, tmp_path, "lamp.app-bin", str(number),
+                   range(number, number + 900))
+        process = subprocess.Popen(command, cwd=tmp_path,
+                                   stdout=subprocess.DEVNULL)
+        try:
+            process.wait(timeout=number * 0.001)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        ends.add(process.wait() == 0)
+        if (tmp_path / "www" / "stable.jws").exists():
+            verify(baton)
+    make()
+    verify(baton)
+    assert False in ends
 
 
 # ---- Key sets --------------------------------------------------------------
