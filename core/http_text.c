@@ -2,13 +2,14 @@
 // SPDX-License-Identifier: MIT
 #include "http_text.h"
 
-static char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+static unsigned lower(char c) {
+    unsigned byte = (unsigned char)c;
+    return byte - 'A' < 26 ? byte + ('a' - 'A') : byte;
 }
 
 const char *baton_http_text_after(const char *text, const char *prefix) {
     while (*prefix != 0) {
-        if (lower(*text) != *prefix) {
+        if (lower(*text) != (unsigned char)*prefix) {
             return NULL;
         }
         text++;

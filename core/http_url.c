@@ -47,18 +47,20 @@ static int measure_path(const char *text, uint16_t *len) {
     return 0;
 }
 
+// The scheme; returns what comes behind it, or NULL.
+static const char *parse_scheme(struct baton_http_url *self, const char *url) {
+    const char *secure = baton_http_text_after(url, "https://");
+    self->is_https = secure != NULL;
+    return secure != NULL ? secure : baton_http_text_after(url, "http://");
+}
+
 int baton_http_url_parse(struct baton_http_url *self, const char *url) {
-    const char *at = baton_http_text_after(url, "https://");
-    self->is_https = at != NULL;
-    if (at == NULL) {
-        at = baton_http_text_after(url, "http://");
-    }
-    if (at == NULL) {
+    self->host = parse_scheme(self, url);
+    if (self->host == NULL) {
         return BATON_ERR_URL;
     }
-    self->host = at;
-    self->host_len = (uint16_t)measure_host(at);
-    at += self->host_len;
+    self->host_len = (uint16_t)measure_host(self->host);
+    const char *at = self->host + self->host_len;
     uint32_t port = self->is_https ? 443 : 80;
     if (*at == ':') {
         const char *end = baton_http_text_number(++at, &port);
