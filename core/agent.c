@@ -19,6 +19,7 @@ static const struct {
     int (*run)(struct baton_agent *self);
     uint8_t again;
 } phases[PHASE_COUNT] = {
+        [PHASE_REPORT] = {baton_agent_report_send, PHASE_REPORT},
         [PHASE_IDENTIFY] = {baton_agent_check_identify, PHASE_IDENTIFY},
         [PHASE_CHANNEL_OPEN] = {baton_agent_check_channel_open,
                 PHASE_CHANNEL_OPEN},
@@ -154,7 +155,7 @@ void baton_agent_parts_close(struct baton_agent *self) {
 
 void baton_agent_parts_finish(struct baton_agent *self, int err) {
     baton_agent_parts_close(self);
-    baton_update_abort(&self->update);
+    baton_update_abort(&self->scratch.fetch.update);
     bool was_update = self->status.total != 0;
     self->status.error = err;
     uint64_t ms = baton_agent_parts_now(self) - self->started_ms;
@@ -164,6 +165,7 @@ void baton_agent_parts_finish(struct baton_agent *self, int err) {
     }
     // A check that found nothing leaves no trace on flash.
     if (was_update) {
+        self->status.unreported = true;
         (void)baton_agent_status_save(self);
     }
     baton_agent_parts_go(self, BATON_AGENT_IDLE, PHASE_REST);
@@ -275,7 +277,9 @@ int baton_agent_begin(
     }
     self->target = choose_target(&self->config);
     uint32_t sector = baton_agent_parts_sector(self);
-    if (config->work_len < sector + BATON_AGENT_IO_BYTES
+    size_t io = config->codec_len != 0 ? BATON_AGENT_CODEC_IO_BYTES
+                                       : BATON_AGENT_IO_BYTES;
+    if (config->work_len < sector + io
             || config->work_len < BATON_MANIFEST_BYTES_MAX) {
         return BATON_ERR_ARG;
     }
@@ -328,10 +332,12 @@ static void copy_source(
     }
 }
 
-static void start_check(struct baton_agent *self) {
+void baton_agent_parts_start(struct baton_agent *self) {
     // What runs is named by the last update that was confirmed.
+    const struct baton_agent_status *last = &self->status;
+    bool is_done = last->error == 0 && last->to[0] != '\0';
     char from[BATON_AGENT_VERSION_BYTES];
-    memcpy(from, self->status.from, sizeof(from));
+    memcpy(from, is_done ? last->to : last->from, sizeof(from));
     memset(&self->status, 0, sizeof(self->status));
     memcpy(self->status.from, from, sizeof(from));
     memset(&self->release, 0, sizeof(self->release));
@@ -346,6 +352,15 @@ static void start_check(struct baton_agent *self) {
     self->wants_check = false;
     self->at = 0;
     baton_agent_parts_go(self, BATON_AGENT_CHECKING, PHASE_IDENTIFY);
+}
+
+static void start_check(struct baton_agent *self) {
+    if (baton_agent_report_is_due(self)) {
+        self->wants_check = false;
+        baton_agent_parts_go(self, BATON_AGENT_CHECKING, PHASE_REPORT);
+    } else {
+        baton_agent_parts_start(self);
+    }
 }
 
 int baton_agent_check(
@@ -446,7 +461,7 @@ void baton_agent_cancel(struct baton_agent *self) {
                     || self->wait_state == BATON_AGENT_TRIAL;
     if (!is_trial && self->state != BATON_AGENT_REBOOTING) {
         baton_agent_parts_close(self);
-        baton_update_abort(&self->update);
+        baton_update_abort(&self->scratch.fetch.update);
         baton_agent_parts_go(self, BATON_AGENT_IDLE, PHASE_REST);
     }
     self->wants_check = false;

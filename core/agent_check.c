@@ -244,7 +244,7 @@ static int install(struct baton_agent *self) {
     }
     struct baton_manifest_wish wish = {.base_bytes = self->identity_bytes,
             .base_sha256 = self->identity_bytes != 0 ? self->identity : NULL,
-            .state_bytes = self->config.codec_len,
+            .state_bytes = baton_agent_payload_room(self),
             .failed = self->failed};
     int payload = baton_manifest_payload_pick(manifest, &wish);
     if (payload < 0) {

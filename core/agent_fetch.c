@@ -85,7 +85,7 @@ int baton_agent_fetch_update(struct baton_agent *self, uint32_t off) {
             .work = config->work,
             .work_len = sector,
     };
-    return baton_update_begin(&self->update, &update);
+    return baton_update_begin(&self->scratch.fetch.update, &update);
 }
 
 // The head may have been programmed already, and cut: bits that cannot be set
@@ -137,7 +137,7 @@ int baton_agent_fetch_start(struct baton_agent *self) {
 
 int baton_agent_fetch_mark(struct baton_agent *self, uint32_t off) {
     struct baton_journal_place place = baton_agent_fetch_place(self);
-    const uint8_t *head = baton_update_head(&self->update);
+    const uint8_t *head = baton_update_head(&self->scratch.fetch.update);
     uint32_t sector = baton_agent_parts_sector(self);
     self->status.done = off;
     if (head == NULL || !self->release.has_id) {
@@ -157,10 +157,11 @@ int baton_agent_fetch_mark(struct baton_agent *self, uint32_t off) {
 // The sector in flight when the last attempt was cut may read right and be
 // weak, and the first one has to pass through memory for its head.
 static bool is_needed(const struct baton_agent *self, uint32_t sector) {
-    uint32_t suspect = self->update.config.suspect_off;
+    uint32_t suspect = self->scratch.fetch.update.config.suspect_off;
     bool is_suspect =
             suspect != 0 && sector == suspect / baton_agent_parts_sector(self);
-    bool is_first = sector == 0 && baton_update_head(&self->update) == NULL;
+    bool is_first = sector == 0
+                    && baton_update_head(&self->scratch.fetch.update) == NULL;
     return is_suspect || is_first || !baton_agent_list_has(self, sector);
 }
 
@@ -267,7 +268,8 @@ static int feed_piece(
     if (!is_needed(self, off / size)) {
         return 0;
     }
-    int err = baton_update_write_at(&self->update, off, data, len);
+    int err =
+            baton_update_write_at(&self->scratch.fetch.update, off, data, len);
     if (err != 0 || self->at % size != 0) {
         return err;
     }

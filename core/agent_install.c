@@ -12,11 +12,12 @@ static uint32_t count_sectors(const struct baton_agent *self) {
 }
 
 int baton_agent_install_end(struct baton_agent *self) {
-    int err = baton_update_end_step(&self->update);
+    int err = baton_update_end_step(&self->scratch.fetch.update);
     if (err != 0) {
         return err == BATON_UPDATE_MORE ? 0 : err;
     }
-    const struct baton_image_info *info = baton_update_info(&self->update);
+    const struct baton_image_info *info =
+            baton_update_info(&self->scratch.fetch.update);
     self->status.done = info->len_bytes;
     if (self->status.to[0] == '\0' && info->has_descriptor) {
         memcpy(self->status.to, info->descriptor.version,
@@ -110,7 +111,7 @@ static bool is_flash_error(int err) {
 
 static int start_over(struct baton_agent *self, uint8_t phase) {
     baton_agent_parts_close(self);
-    baton_update_abort(&self->update);
+    baton_update_abort(&self->scratch.fetch.update);
     self->is_resumed = false;
     self->at = 0;
     baton_agent_parts_go(self, BATON_AGENT_CHECKING, phase);
@@ -131,7 +132,7 @@ int baton_agent_install_recover(struct baton_agent *self, int err) {
     if (was_found && !self->is_fresh) {
         self->is_fresh = true;
         baton_agent_parts_close(self);
-        baton_update_abort(&self->update);
+        baton_update_abort(&self->scratch.fetch.update);
         self->fill = 0;
         self->pos = 0;
         self->run_end = 0;

@@ -11,9 +11,8 @@
 
 #define ENTRY BATON_MANIFEST_LIST_ENTRY_BYTES
 
-// Both hashes live in memory that the update uses only later.
 static struct baton_hash_state *list_hash(struct baton_agent *self) {
-    return &self->update.image.hash;
+    return &self->scratch.list.all;
 }
 
 static int begin_list(struct baton_agent *self) {
@@ -56,7 +55,7 @@ static int hash_sector(
         struct baton_agent *self, uint32_t off, uint32_t len, uint8_t *digest) {
     const struct baton_flash *flash = self->config.flash;
     const struct baton_crypto *crypto = self->config.crypto;
-    struct baton_hash_state *hash = &self->scratch.list.hash;
+    struct baton_hash_state *hash = &self->scratch.list.sector;
     int err = flash->read(flash->context,
             baton_agent_parts_target(self)->addr + off, self->config.work, len);
     if (err == 0) {

@@ -13,6 +13,7 @@
 
 enum agent_phase {
     PHASE_REST,
+    PHASE_REPORT,   // agent_report.c
     PHASE_IDENTIFY, // agent_check.c
     PHASE_CHANNEL_OPEN,
     PHASE_CHANNEL_READ,
@@ -69,8 +70,15 @@ uint32_t baton_agent_parts_sector(const struct baton_agent *self);
 // The room behind the sector in work.
 uint8_t *baton_agent_parts_io(const struct baton_agent *self, size_t *len);
 
+// Begins the check itself.
+void baton_agent_parts_start(struct baton_agent *self);
 // True where a URL's path ends in ".jws".
 bool baton_agent_parts_is_channel(const char *url);
+
+// ---- agent_report.c ------------------------------------------------------
+
+bool baton_agent_report_is_due(const struct baton_agent *self);
+int baton_agent_report_send(struct baton_agent *self);
 
 // ---- agent_identity.c ----------------------------------------------------
 
@@ -128,6 +136,8 @@ int baton_agent_fetch_read(struct baton_agent *self);
 // Packed and delta payloads.
 int baton_agent_payload_open(struct baton_agent *self);
 int baton_agent_payload_read(struct baton_agent *self);
+// Bytes for the codec's own state.
+size_t baton_agent_payload_room(const struct baton_agent *self);
 bool baton_agent_payload_is_coded(const struct baton_agent *self);
 // Asks for bytes of the payload, or of the plain image, and checks that they
 // are of the same file as before.

@@ -16,6 +16,17 @@ bool baton_agent_payload_is_coded(const struct baton_agent *self) {
     return self->release.encoding != BATON_CODEC_RAW;
 }
 
+// In front of the memory that the codec is given.
+static struct baton_agent_codec *codec_of(const struct baton_agent *self) {
+    return self->config.codec;
+}
+
+size_t baton_agent_payload_room(const struct baton_agent *self) {
+    size_t own = sizeof(struct baton_agent_codec);
+    size_t len = self->config.codec_len;
+    return len > own ? len - own : 0;
+}
+
 // ---- What the codec calls ------------------------------------------------
 
 static int read_old(void *context, uint32_t off, void *buf, size_t len) {
@@ -26,7 +37,7 @@ static int read_old(void *context, uint32_t off, void *buf, size_t len) {
 
 static int read_new(void *context, uint32_t off, void *buf, size_t len) {
     struct baton_agent *self = context;
-    return baton_update_read(&self->update, off, buf, len);
+    return baton_update_read(&self->scratch.fetch.update, off, buf, len);
 }
 
 static int write_new(void *context, const void *data, size_t len) {
@@ -36,7 +47,7 @@ static int write_new(void *context, const void *data, size_t len) {
     while (len > 0) {
         uint32_t room = size - self->at % size;
         uint32_t take = len < room ? (uint32_t)len : room;
-        int err = baton_update_write(&self->update, from, take);
+        int err = baton_update_write(&self->scratch.fetch.update, from, take);
         if (err != 0) {
             return err;
         }
@@ -58,7 +69,7 @@ static int write_new(void *context, const void *data, size_t len) {
 // ---- The header ----------------------------------------------------------
 
 static int check_info(const struct baton_agent *self) {
-    const struct baton_codec_info *info = &self->scratch.fetch.info;
+    const struct baton_codec_info *info = &codec_of(self)->info;
     const struct baton_agent_release *release = &self->release;
     bool is_it =
             info->encoding == release->encoding
@@ -75,20 +86,21 @@ static int check_info(const struct baton_agent *self) {
     if (!fits) {
         return BATON_ERR_CODEC_BASE;
     }
-    return info->state_bytes <= self->config.codec_len ? 0
-                                                       : BATON_ERR_CODEC_MEMORY;
+    return info->state_bytes <= baton_agent_payload_room(self)
+                   ? 0
+                   : BATON_ERR_CODEC_MEMORY;
 }
 
 static int begin_codec(struct baton_agent *self) {
-    const struct baton_codec_info *info = &self->scratch.fetch.info;
-    struct baton_codec *codec = &self->scratch.fetch.codec;
+    const struct baton_codec_info *info = &codec_of(self)->info;
+    struct baton_codec *codec = &codec_of(self)->codec;
     struct baton_codec_config config = {.context = self,
             .read_old = read_old,
             .read_new = read_new,
             .write = write_new,
             .crypto = self->config.crypto,
-            .state = self->config.codec,
-            .state_len = self->config.codec_len,
+            .state = codec_of(self) + 1,
+            .state_len = baton_agent_payload_room(self),
             .budget_bytes = BUDGET_BYTES};
     int err = check_info(self);
     if (err != 0) {
@@ -120,7 +132,7 @@ static int read_header(struct baton_agent *self) {
         return err;
     }
     self->fill += (uint32_t)got;
-    err = baton_codec_header_read(io, self->fill, &self->scratch.fetch.info);
+    err = baton_codec_header_read(io, self->fill, &codec_of(self)->info);
     if (err == BATON_ERR_CODEC_TRUNCATED && got != 0 && self->fill < room) {
         return 0;
     }
@@ -133,7 +145,7 @@ static int read_header(struct baton_agent *self) {
     if (k != 0) {
         // The bytes in between were decoded before the cut.
         self->fill = 0;
-        self->pos = self->scratch.fetch.info.segment_off[k];
+        self->pos = codec_of(self)->info.segment_off[k];
     }
     if (self->is_resumed) {
         baton_agent_parts_close(self);
@@ -169,7 +181,7 @@ int baton_agent_payload_open(struct baton_agent *self) {
 }
 
 static int end_body(struct baton_agent *self) {
-    int err = baton_codec_end(&self->scratch.fetch.codec);
+    int err = baton_codec_end(&codec_of(self)->codec);
     if (err == 0) {
         err = baton_agent_fetch_mark(self, self->release.image_bytes);
     }
@@ -186,8 +198,7 @@ static int push_some(struct baton_agent *self) {
     size_t room;
     uint8_t *io = baton_agent_parts_io(self, &room);
     size_t used = 0;
-    int err =
-            baton_codec_push(&self->scratch.fetch.codec, io, self->fill, &used);
+    int err = baton_codec_push(&codec_of(self)->codec, io, self->fill, &used);
     if (err < 0) {
         return err;
     }

@@ -45,6 +45,7 @@ int baton_agent_status_load(struct baton_agent *self) {
     to->done = get_u32(raw + 18);
     to->seconds = get_u32(raw + 22);
     to->sequence = get_u32(raw + 26);
+    to->unreported = raw[30] != 0;
     memcpy(to->from, raw + 31, BATON_AGENT_VERSION_BYTES);
     memcpy(to->to, raw + 31 + BATON_AGENT_VERSION_BYTES,
             BATON_AGENT_VERSION_BYTES);
@@ -66,7 +67,7 @@ int baton_agent_status_save(struct baton_agent *self) {
     put_u32(raw + 18, from->done);
     put_u32(raw + 22, from->seconds);
     put_u32(raw + 26, from->sequence);
-    raw[30] = 0;
+    raw[30] = from->unreported;
     memcpy(raw + 31, from->from, BATON_AGENT_VERSION_BYTES);
     memcpy(raw + 31 + BATON_AGENT_VERSION_BYTES, from->to,
             BATON_AGENT_VERSION_BYTES);

@@ -66,6 +66,7 @@ static int conclude(
             is_open ? BATON_AGENT_VERDICT_OPEN : BATON_AGENT_VERDICT_FAILED;
     tried->tries++;
     self->status.error = why;
+    self->status.unreported = true;
     baton_agent_parts_tell(self, BATON_AGENT_EVENT_ROLLED_BACK, why, 0);
     int err = baton_agent_status_save(self);
     return err != 0 ? err : baton_agent_trial_save(self, tried);
@@ -245,12 +246,12 @@ static int find_other(const struct baton_agent *self, uint32_t *slot) {
 }
 
 static int begin_other(struct baton_agent *self) {
-    struct baton_image_config *config = &self->update.image_config;
+    struct baton_image_config *config = &self->scratch.other.config;
     memset(config, 0, sizeof(*config));
     config->crypto = self->config.crypto;
     config->chip = self->config.chip;
     config->limit_bytes = self->config.slots[self->other].size_bytes;
-    return baton_image_begin(&self->scratch.image, config);
+    return baton_image_begin(&self->scratch.other.image, config);
 }
 
 // Verifies a sector of the other slot. Returns BATON_IMAGE_MORE, 0, or why that
@@ -263,14 +264,14 @@ static int verify_other(struct baton_agent *self, int *err) {
         *err = begin_other(self);
     }
     if (*err != 0 || self->at >= place->size_bytes) {
-        return baton_image_finish(&self->scratch.image);
+        return baton_image_finish(&self->scratch.other.image);
     }
     *err = flash->read(
             flash->context, place->addr + self->at, self->config.work, sector);
     self->at += sector;
     return *err != 0 ? *err
-                     : baton_image_push(
-                             &self->scratch.image, self->config.work, sector);
+                     : baton_image_push(&self->scratch.other.image,
+                             self->config.work, sector);
 }
 
 static int revert(struct baton_agent *self) {
@@ -349,8 +350,8 @@ int baton_agent_trial_confirm(struct baton_agent *self) {
     }
     self->wants_confirm = false;
     self->status.trial_boot = 0;
+    self->status.unreported = true;
     self->status.error = 0;
-    memcpy(self->status.from, self->status.to, sizeof(self->status.from));
     baton_agent_parts_tell(
             self, BATON_AGENT_EVENT_CONFIRMED, 0, (uint32_t)config->running);
     baton_agent_parts_go(self, BATON_AGENT_IDLE, PHASE_REST);

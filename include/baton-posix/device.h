@@ -25,7 +25,10 @@ struct baton_device {
     struct baton_random random;
     struct baton_reset reset;
     uint8_t work[BATON_DEVICE_WORK_BYTES];
-    uint32_t codec[BATON_CODEC_STATE_S_BYTES / 4u];
+    // Pointers are longer here than on a chip.
+    uint64_t codec[(sizeof(struct baton_agent_codec)
+                           + 2u * BATON_CODEC_STATE_S_BYTES)
+                   / 8u];
 };
 
 // Opens the board that the environment names (BATON_BOARD_ENV), mounts its NVS

@@ -34,8 +34,10 @@
 
 #define BATON_AGENT_URL_BYTES     256u // with the terminator
 #define BATON_AGENT_VERSION_BYTES 33u
-#define BATON_AGENT_IO_BYTES      512u // least room behind the sector in work
-#define BATON_AGENT_PATH_BYTES    (BATON_MANIFEST_PATH_MAX + 1u)
+#define BATON_AGENT_IO_BYTES      304u // least room behind the sector in work
+// With packed and delta payloads it has to hold their header.
+#define BATON_AGENT_CODEC_IO_BYTES BATON_CODEC_HEADER_MAX
+#define BATON_AGENT_PATH_BYTES     (BATON_MANIFEST_PATH_MAX + 1u)
 
 enum baton_agent_state {
     BATON_AGENT_IDLE,
@@ -90,6 +92,7 @@ struct baton_agent_status {
     uint32_t sequence;  // of the release; 0 for a plain image
     uint8_t encoding;   // enum baton_codec_encoding
     uint8_t trial_boot; // 0: not on trial
+    bool unreported;    // its end was not told yet
     char from[BATON_AGENT_VERSION_BYTES]; // versions as the manifest, or the
     char to[BATON_AGENT_VERSION_BYTES];   // image, names them; may be ""
 };
@@ -127,10 +130,19 @@ struct baton_agent_config {
                            // where they expire (default: expiry is judged
                            // against the floor)
 
-    void *codec;      // memory for packed and delta payloads, aligned to 4;
-    size_t codec_len; // BATON_CODEC_STATE_S_BYTES or more; 0: raw only
-    void *work;       // one sector and BATON_AGENT_IO_BYTES or more
+    // Memory for packed and delta payloads, aligned to 8: sizeof(struct
+    // baton_agent_codec) and BATON_CODEC_STATE_S_BYTES (or _M_) or more; 0: raw
+    // payloads only.
+    void *codec;
+    size_t codec_len;
+    void *work; // one sector and BATON_AGENT_IO_BYTES or more, with
+                // codec_len BATON_AGENT_CODEC_IO_BYTES
     size_t work_len;
+
+    // Where an update's end is told to, as a GET with a query
+    // (core/agent_report.c) before the next check; NULL: nowhere. The outcome
+    // waits over resets until it was sent once.
+    const char *report_url;
 
     // Policy.
     uint32_t retry_min_ms;    // first back-off; default 1 s; doubles, jittered
@@ -213,6 +225,12 @@ struct baton_agent_journal {
     uint8_t head[BATON_UPDATE_HEAD_BYTES];
 };
 
+// What a packed or delta payload needs besides the codec's own state.
+struct baton_agent_codec {
+    struct baton_codec_info info;
+    struct baton_codec codec;
+};
+
 // Memory that the phases take turns in.
 union baton_agent_scratch {
     struct {
@@ -221,14 +239,17 @@ union baton_agent_scratch {
     } check;
     struct {
         uint8_t map[BATON_AGENT_MAP_BYTES];
-        struct baton_codec_info info;
-        struct baton_codec codec;
+        struct baton_update update;
     } fetch;
     struct {
         uint8_t map[BATON_AGENT_MAP_BYTES]; // becomes fetch.map
-        struct baton_hash_state hash;
+        struct baton_hash_state all;
+        struct baton_hash_state sector;
     } list;
-    struct baton_image image;
+    struct {
+        struct baton_image_config config;
+        struct baton_image image;
+    } other;
     struct baton_hash_state hash;
 };
 
@@ -277,7 +298,6 @@ struct baton_agent {
     struct baton_agent_release release;
     struct baton_agent_journal journal;
     struct baton_response response;
-    struct baton_update update;
     union baton_agent_scratch scratch;
 };
 

@@ -15,7 +15,7 @@
 #include "slot_functions.h"
 
 enum { SLOTS_MAX = 16 };
-enum { WORK_BYTES = BATON_SECTOR_BYTES + BATON_AGENT_IO_BYTES };
+enum { WORK_BYTES = BATON_SECTOR_BYTES + BATON_AGENT_CODEC_IO_BYTES };
 enum { HEADER_BYTES = 14, HEADER_CHIP_OFF = 12 };
 
 // The bits of the options that Python gives; as in package/baton/__init__.py.
@@ -298,6 +298,15 @@ static mp_obj_t agent_check(size_t n_args, const mp_obj_t *args) {
     return mp_const_none;
 }
 BATON_FUNCTION(baton_agent_check_obj, 7, 7, agent_check);
+
+// agent_codec_bytes(): what agent_check wants to be given for small payloads
+static mp_obj_t agent_codec_bytes(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    (void)args;
+    return MP_OBJ_NEW_SMALL_INT(
+            sizeof(struct baton_agent_codec) + BATON_CODEC_STATE_S_BYTES);
+}
+BATON_FUNCTION(baton_agent_codec_bytes_obj, 0, 0, agent_codec_bytes);
 
 // (state, ms to wait, bytes done, bytes in all, error)
 static mp_obj_t agent_step(size_t n_args, const mp_obj_t *args) {

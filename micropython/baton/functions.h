@@ -28,6 +28,7 @@
 #define BATON_FUNCTIONS_AGENT(X)                                               \
     X(MP_QSTR_agent, baton_agent_obj)                                          \
     X(MP_QSTR_agent_check, baton_agent_check_obj)                              \
+    X(MP_QSTR_agent_codec_bytes, baton_agent_codec_bytes_obj)                  \
     X(MP_QSTR_agent_step, baton_agent_step_obj)                                \
     X(MP_QSTR_agent_confirm, baton_agent_confirm_obj)                          \
     X(MP_QSTR_agent_reject, baton_agent_reject_obj)                            \

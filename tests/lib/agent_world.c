@@ -32,6 +32,9 @@ static int open_file(void *context, const struct baton_request *request,
         struct baton_response *response) {
     struct agent_server *self = context;
     self->requests++;
+    if (strchr(request->url, '?') != NULL) {
+        snprintf(self->report, sizeof(self->report), "%s", request->url);
+    }
     memset(response, 0, sizeof(*response));
     response->retry_after_s = self->retry_after_s;
     if (self->open_err != 0) {

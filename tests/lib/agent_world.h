@@ -30,6 +30,7 @@ struct agent_server {
     // What happened.
     uint64_t sent; // bytes of bodies
     unsigned requests;
+    char report[256]; // the last address asked for with a query
     // The body that is being sent.
     const struct agent_file *open;
     uint32_t pos;
@@ -55,7 +56,7 @@ struct agent_world {
     struct baton_agent_config config; // set what a test wants before boot
     struct baton_agent agent;
     uint8_t work[BATON_SECTOR_BYTES + 1024];
-    uint32_t codec[10000];
+    uint64_t codec[5000];
     // The last event of each kind, and how many there were.
     struct baton_agent_event last[16];
     unsigned events[16];

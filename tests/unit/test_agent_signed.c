@@ -403,6 +403,47 @@ static void test_keep_running(void **state) {
     end();
 }
 
+// ---- Reports ---------------------------------------------------------------
+
+static void test_report(void **state) {
+    (void)state;
+    static const uint8_t id[] = {0xA4, 0xCF, 0x12};
+    begin();
+    device.config.report_url = "http://host/r?k=1";
+    device.config.device_id = id;
+    device.config.device_id_len = sizeof(id);
+    update_to_trial();
+    assert_string_equal(device.server.report, "");
+    assert_int_equal(agent_world_update(&device, &channel), 0);
+    static const char good[] =
+            "http://host/r?k=1&id=a4cf12&from=v1&to=v7&sequence=7&error=0&bytes=";
+    assert_memory_equal(device.server.report, good, sizeof(good) - 1);
+    // Once.
+    device.server.report[0] = '\0';
+    assert_int_equal(agent_world_update(&device, &channel), 0);
+    boot(BATON_CAUSE_POWER);
+    assert_int_equal(agent_world_update(&device, &channel), 0);
+    assert_string_equal(device.server.report, "");
+    // A rollback is told by the old version, as soon as it can be.
+    publish(8, &near_image);
+    assert_int_equal(
+            agent_world_update(&device, &channel), BATON_AGENT_REBOOTING);
+    boot(BATON_CAUSE_RESET);
+    assert_int_equal(baton_agent_reject(&device.agent), 0);
+    assert_int_equal(agent_world_run(&device), BATON_AGENT_REBOOTING);
+    boot(BATON_CAUSE_RESET);
+    device.server.open_err = BATON_ERR_NET_DNS;
+    (void)agent_world_update(&device, &channel);
+    device.server.open_err = 0;
+    boot(BATON_CAUSE_POWER);
+    assert_int_equal(
+            agent_world_update(&device, &channel), BATON_ERR_RELEASE_FAILED);
+    static const char bad[] = "http://host/r?k=1&id=a4cf12&from=v7&to=v8"
+                              "&sequence=8&error=-328&bytes=";
+    assert_memory_equal(device.server.report, bad, sizeof(bad) - 1);
+    end();
+}
+
 // ---- Keys ----------------------------------------------------------------
 
 // A key that was withdrawn installs nothing more, although nothing about its
@@ -457,6 +498,7 @@ int main(void) {
             cmocka_unit_test(test_revert),
             cmocka_unit_test(test_questions),
             cmocka_unit_test(test_keep_running),
+            cmocka_unit_test(test_report),
             cmocka_unit_test(test_withdrawn_key),
             cmocka_unit_test(test_wrong_payload),
     };

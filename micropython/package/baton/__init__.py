@@ -37,7 +37,6 @@ _CONFIRM_BY_APPLICATION = const(1)
 _KEEP_RUNNING = const(2)
 _REQUIRE_CLOCK = const(4)
 
-_CODEC_BYTES = const(15744)  # BATON_CODEC_STATE_S_BYTES
 _HEAP_TO_SPARE = const(24576)
 _ERR_ARG = const(-22)
 _ERR_NO_OTADATA = const(-280)
@@ -215,8 +214,9 @@ class Agent:
             flags |= _TRUSTED_TLS
         if self._use_codec and self._codec is None:
             gc.collect()
-            if gc.mem_free() > _CODEC_BYTES + _HEAP_TO_SPARE:
-                self._codec = bytearray(_CODEC_BYTES)
+            size = _baton.agent_codec_bytes()
+            if gc.mem_free() > size + _HEAP_TO_SPARE:
+                self._codec = bytearray(size)
         _call(_baton.agent_check, self._handle, o["url"], _digest(o["sha256"]),
               flags, stream, o["authorization"], self._codec)
 
