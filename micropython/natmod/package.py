@@ -4,8 +4,8 @@
   package.py NATMOD OUT ARCH ...
 
 Of each architecture OUT gets baton-ARCH, the native module and the compiled
-Python package, and baton-small-ARCH, the small module alone: their files and a
-package.json that names them. OUT/index is a package index of all of them, for
+package baton, and baton-small-ARCH, the small module and the package
+baton_small: their files and a package.json that names them. OUT/index is a package index of all of them, for
 mip's --index. Packages of architectures that are not named stay as they are.
 """
 # SPDX-License-Identifier: MIT
@@ -18,6 +18,7 @@ from pathlib import Path
 
 ABI = "6"  # what mip asks an index for: the version of the .mpy format
 HASH_DIGITS = 8
+PACKAGES = {"full": "baton", "small": "baton_small"}
 
 
 def version_of(header):
@@ -32,10 +33,9 @@ def write_json(path, value):
 def files_of(natmod, arch, size):
     """Where a file goes on the device, and where it is."""
     yield "_baton.mpy", natmod / arch / size / "_baton.mpy"
-    if size == "full":
-        python = natmod / "python"
-        for path in sorted(python.rglob("*.*")):
-            yield str(path.relative_to(python)), path
+    python = natmod / "python"
+    for path in sorted((python / PACKAGES[size]).iterdir()):
+        yield str(path.relative_to(python)), path
 
 
 def lay_out(natmod, out, arch, size, version):

@@ -1,0 +1,157 @@
+# The package baton_small on the small native module, in the virtual ESP32: an
+# update from a plain web server, trial, confirmation, rollback.
+# SPDX-License-Identifier: MIT
+import http.server
+import shutil
+import threading
+
+import pytest
+
+from flash_helpers import get, get_records, image, record, VALID
+from test_virtual_esp32 import Board, OTA_1
+
+SCRIPT = """
+import machine, os, sys
+import _baton
+import baton_small
+assert _baton.__file__ and "small" in baton_small.__file__
+version = os.uname().version.split()[0]
+on_trial = baton_small.begin()
+print("runs", version, on_trial)
+URL = %r
+"""
+LIFE = SCRIPT + """
+if on_trial:
+    baton_small.confirm()
+    baton_small.confirm()
+print("pull", baton_small.pull(URL, block=%s))
+"""
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """One file, with ranges and a validator; `cut` bytes into each answer the
+    connection ends."""
+
+    daemon_threads = True
+
+    def __init__(self, data):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.data, self.cut, self.asked = data, 1 << 30, []
+        self.tag, self.has_ranges = '"one"', True
+        self.url = f"http://127.0.0.1:{self.server_port}/firmware.bin"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        wanted, start = self.headers.get("Range"), 0
+        server.asked.append(wanted)
+        if wanted and server.has_ranges and self.headers.get("If-Range") == server.tag:
+            start = int(wanted[6:-1])
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(server.data) - start))
+        self.send_header("ETag", server.tag)
+        self.end_headers()
+        self.wfile.write(server.data[start:][: server.cut])
+        self.close_connection = True
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def board(baton_path, tmp_path, natmod, repo):
+    board = Board(baton_path, tmp_path, natmod("x64", "small"))
+    shutil.copytree(repo / "build" / "packages" / "baton-small-x64", board.fs, dirs_exist_ok=True)
+    return board
+
+
+@pytest.fixture
+def server(board):
+    server = Server(board.new)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("block", ["None", "bytearray(65536)"])
+def test_life(board, server, block):
+    console, report = board.run(LIFE % (server.url, block))
+    assert "runs v1 False" in console and "runs v2 True" in console
+    assert console.splitlines()[-1] == "pull False"  # it is what runs
+    assert get(board.path, OTA_1, len(board.new)) == board.new
+    assert get_records(board.path)[1] == record(2, VALID)
+    assert report["violations"] == 0 and report["boots"] == 2
+    # A settled device writes nothing.
+    console, report = board.run(LIFE % (server.url, block))
+    assert report["sector_erases"] == report["page_programs"] == 0
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_connection_breaks(board, server, ranges):
+    server.cut, server.has_ranges = (40000, True) if ranges else (60000, False)
+    script = SCRIPT % server.url + "print('pull', baton_small.pull(URL, reset=False))\n"
+    console, _ = board.run(script)
+    if ranges:
+        assert "pull True" in console, console
+        assert server.asked[0] is None and server.asked[1] == "bytes=40000-"
+        assert get(board.path, OTA_1, len(board.new)) == board.new
+    else:  # never further than the server lets it
+        assert "ended early" in console
+        assert get(board.path, OTA_1, 32) == b"\xff" * 32
+
+
+def test_file_changes_on_the_way(board, server):
+    server.cut = 40000
+    script = SCRIPT % server.url + "baton_small.pull(URL)\n"
+    original = Handler.do_GET
+
+    def once(self):
+        original(self)
+        self.server.tag = '"two"'
+
+    Handler.do_GET = once
+    try:
+        console, _ = board.run(script)
+    finally:
+        Handler.do_GET = original
+    assert "has changed" in console
+    assert get(board.path, OTA_1, 32) == b"\xff" * 32
+
+
+def test_wrong_file_is_refused_in_words(board, server):
+    server.data = image("v2", chip="esp32c3", size=9000)
+    board.run(SCRIPT % server.url)  # the bootloader's first record
+    console, report = board.run(SCRIPT % server.url + "baton_small.pull(URL)\n")
+    assert "the image is for another chip" in console
+    assert report["sector_erases"] == 0
+
+
+def test_trial_that_is_not_confirmed(board, server):
+    """The next restart brings the old firmware back, and the same file is not
+    fetched again until it is another one."""
+    script = SCRIPT % server.url + """
+if on_trial:
+    machine.reset()
+print("pull", baton_small.pull(URL))
+"""
+    console, report = board.run(script)
+    assert [line for line in console.splitlines() if line.startswith(("runs", "pull"))] == [
+        "runs v1 False", "runs v2 True", "runs v1 False", "pull False"]
+    server.data = image("v3", size=150000)
+    console, _ = board.run(script.replace("if on_trial", "if 0") + "\n")
+    assert "runs v3 True" in console
+
+
+def test_rollback(board, server):
+    script = SCRIPT % server.url + """
+if version == "v1":
+    print("pull", baton_small.pull(URL))
+else:
+    baton_small.confirm()
+    baton_small.rollback()
+"""
+    console, _ = board.run(script)
+    assert [line for line in console.splitlines() if line.startswith(("runs", "pull"))] == [
+        "runs v1 False", "runs v2 True", "runs v1 False", "pull False"]
