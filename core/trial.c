@@ -71,10 +71,10 @@ static int count_failures(const uint8_t *label) {
     return count_cleared(label[AT_FAILURES], 8);
 }
 
+// Nothing here clears the upper flags: a byte of zero is somebody else's.
 static bool is_foreign(const uint8_t *label) {
-    static const uint8_t zeros[BATON_OTADATA_COUNT_BYTES];
     return count_boots(label) < 0 || count_failures(label) < 0
-           || memcmp(label, zeros, sizeof(zeros)) == 0;
+           || label[AT_FLAGS] == 0;
 }
 
 static bool has_flag(const uint8_t *label, uint32_t flag) {

@@ -29,7 +29,7 @@
 // leaves it so. esp_ota_set_boot_partition keeps the label instead: a trial it
 // begins starts a new count where the one before had ended by Baton's hand
 // (bit 3), and goes on with the old count where it had not. Counts whose bits
-// are not cleared from the lowest up, and seven bytes of zero, are somebody
+// are not cleared from the lowest up, and flags of zero, are somebody
 // else's: such a label is begun anew by rewriting the record.
 //
 // Flash that is programmed in units above 4 bytes (encrypted) cannot clear
