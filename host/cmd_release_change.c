@@ -22,6 +22,7 @@ struct change_run {
     const char *dir;
     const char *channel;
     const char *key_path;
+    const char *was_path; // the key before it
     const char *expires_text;
     const char *in_path;  // a payload to sign, in place of the channel's
     const char *out_path; // and where to
@@ -49,7 +50,10 @@ static void print_help(const struct change_run *self) {
     }
     printf("  --dir TREE        the folder of the release\n"
            "  --channel NAME    default stable\n"
-           "  --key KEY         the release key, a private one\n");
+           "  --key KEY         the release key, a private one; the release is "
+           "by it, or by\n"
+           "  --was KEY         the key before it: anybody else's is "
+           "refused\n");
     if (self->what == CHANGE_SIGN) {
         printf("  --expires TIME    90d (the default), 12h, 2027-01-31, never\n"
                "  --payload FILE    sign this JSON as it is, in place of the "
@@ -73,6 +77,9 @@ static bool take_option(struct change_run *self, int option) {
     case 'k':
         self->key_path = optarg;
         return true;
+    case 'w':
+        self->was_path = optarg;
+        return true;
     case 'e':
         self->expires_text = optarg;
         return is_sign;
@@ -93,6 +100,7 @@ static bool parse_options(
             {"dir", required_argument, NULL, 'd'},
             {"channel", required_argument, NULL, 'c'},
             {"key", required_argument, NULL, 'k'},
+            {"was", required_argument, NULL, 'w'},
             {"expires", required_argument, NULL, 'e'},
             {"payload", required_argument, NULL, 'p'},
             {"output", required_argument, NULL, 'o'},
@@ -166,22 +174,16 @@ static bool change_payload(const struct change_run *self, cJSON *payload) {
     }
 }
 
-// Signs and publishes; frees nothing.
-static int publish(
-        const struct change_run *self, const cJSON *payload, const char *path) {
-    struct key key;
-    if (!key_read(self->command, self->key_path, true, &key)) {
-        return CLI_REFUSED;
-    }
+static int publish(const struct change_run *self, const cJSON *payload,
+        const struct key *key, const char *path) {
     char *jws =
-            release_sign(self->command, payload, BATON_JWS_TYPE_RELEASE, &key);
-    key_forget(&key);
+            release_sign(self->command, payload, BATON_JWS_TYPE_RELEASE, key);
     bool ok = jws != NULL && release_publish(self->command, path, jws);
     free(jws);
     return ok ? CLI_OK : CLI_REFUSED;
 }
 
-static int sign_file(const struct change_run *self) {
+static int sign_file(const struct change_run *self, const struct key *key) {
     uint8_t *data;
     size_t len;
     if (!cli_read_file(self->in_path, &data, &len)) {
@@ -190,26 +192,42 @@ static int sign_file(const struct change_run *self) {
     int err = baton_json_check((char *)data, len);
     cJSON *payload = err == 0 ? cJSON_Parse((char *)data) : NULL;
     free(data);
-    int code = payload != NULL ? publish(self, payload, self->out_path)
+    int code = payload != NULL ? publish(self, payload, key, self->out_path)
                                : cli_refuse(self->command, self->in_path,
                                        err != 0 ? err : BATON_ERR_JSON_FORMAT);
     cJSON_Delete(payload);
     return code;
 }
 
-static int change_channel(const struct change_run *self) {
-    char *path = release_channel_path(self->command, self->dir, self->channel);
+// keys: the one that signs, then the one before it where that was given.
+static int change_channel(const struct change_run *self, const char *path,
+        const struct key *keys, size_t key_count) {
     struct release_document document;
-    if (path == NULL) {
-        return CLI_USAGE;
+    if (!release_document_open(self->command, path, BATON_JWS_TYPE_RELEASE,
+                keys, key_count, &document)) {
+        return CLI_REFUSED;
     }
-    int code = CLI_REFUSED;
-    if (release_document_read(self->command, path, &document)) {
-        code = change_payload(self, document.payload)
-                       ? publish(self, document.payload, path)
+    int code = change_payload(self, document.payload)
+                       ? publish(self, document.payload, &keys[0], path)
                        : CLI_USAGE;
-        release_document_free(&document);
+    release_document_free(&document);
+    return code;
+}
+
+static int run_with_keys(const struct change_run *self, struct key *keys) {
+    size_t key_count = self->was_path != NULL ? 2 : 1;
+    if (!key_read(self->command, self->key_path, true, &keys[0])
+            || (key_count == 2
+                    && !key_read(
+                            self->command, self->was_path, false, &keys[1]))) {
+        return CLI_REFUSED;
     }
+    if (self->in_path != NULL) {
+        return sign_file(self, &keys[0]);
+    }
+    char *path = release_channel_path(self->command, self->dir, self->channel);
+    int code = path != NULL ? change_channel(self, path, keys, key_count)
+                            : CLI_USAGE;
     free(path);
     return code;
 }
@@ -223,7 +241,11 @@ static int run(enum change what, const char *command, int argc, char **argv) {
     if (!parse_options(&self, argc, argv, &code)) {
         return code;
     }
-    return self.in_path != NULL ? sign_file(&self) : change_channel(&self);
+    static struct key keys[2];
+    code = run_with_keys(&self, keys);
+    key_forget(&keys[0]);
+    key_forget(&keys[1]);
+    return code;
 }
 
 int cmd_release_sign(int argc, char **argv) {

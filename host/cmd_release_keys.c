@@ -113,7 +113,7 @@ static bool parse_options(
     return true;
 }
 
-static bool find_version(struct keys_run *self) {
+static bool find_version(struct keys_run *self, const struct key *root) {
     struct stat st;
     if (strcmp(self->version_text, "auto") != 0) {
         return true;
@@ -123,7 +123,10 @@ static bool find_version(struct keys_run *self) {
         return true;
     }
     struct release_document now;
-    if (!release_document_read(COMMAND, self->path, &now)) {
+    if (!release_document_open(
+                COMMAND, self->path, BATON_JWS_TYPE_KEYS, root, 1, &now)) {
+        fprintf(stderr, "  The key set that is there is not by this root: give "
+                        "--version.\n");
         return false;
     }
     self->version = (uint32_t)release_number(now.payload, "version") + 1;
@@ -195,9 +198,8 @@ int cmd_release_keys(int argc, char **argv) {
     code = CLI_REFUSED;
     if (self.path != NULL
             && (self.dir == NULL || release_make_folder(COMMAND, self.dir))
-            && find_version(&self)
             && key_read(COMMAND, self.root_path, true, &root)) {
-        code = publish(&self, &root);
+        code = find_version(&self, &root) ? publish(&self, &root) : CLI_REFUSED;
         key_forget(&root);
     }
     free(self.path);

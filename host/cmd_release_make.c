@@ -67,7 +67,7 @@ static void print_help(void) {
            "  --version TEXT    default: the image's own\n"
            "  --sequence N      devices take none below the highest seen;\n"
            "                    default auto: one more than the channel "
-           "has\n"
+           "has by this\n                    key\n"
            "  --expires TIME    90d (the default), 12h, 2027-01-31, never\n"
            "  --rollout PERCENT of devices that take it now (default 100)\n"
            "  --salt TEXT       another salt, other devices first (default: "
@@ -321,7 +321,17 @@ static bool read_channel(struct make *self) {
         self->sequence = is_auto ? 1 : self->sequence;
         return true;
     }
-    if (!release_document_read(COMMAND, self->channel_path, &now)) {
+    // What somebody else put there decides nothing: a number from it could be
+    // the last there is.
+    bool is_needed =
+            strcmp(self->sequence_text, "auto") == 0 || self->is_from_channel;
+    if (!is_needed) {
+        return true;
+    }
+    if (!release_document_open(COMMAND, self->channel_path,
+                BATON_JWS_TYPE_RELEASE, &self->key, 1, &now)) {
+        fprintf(stderr, "  The channel's present release is not by this key: "
+                        "give --sequence, and no --from-channel.\n");
         return false;
     }
     bool ok =
@@ -434,9 +444,8 @@ static int run(struct make *self) {
     if (!find_version(self)) {
         return CLI_USAGE;
     }
-    if (!read_channel(self)
-            || !key_read(COMMAND, self->key_path, true, &self->key)
-            || !build(self)) {
+    if (!key_read(COMMAND, self->key_path, true, &self->key)
+            || !read_channel(self) || !build(self)) {
         return CLI_REFUSED;
     }
     char *jws = release_sign(

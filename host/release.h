@@ -31,6 +31,12 @@ struct release_document {
 // On failure prints why. The caller frees with release_document_free.
 bool release_document_read(
         const char *command, const char *path, struct release_document *out);
+
+// The same, of one that one of these keys signed: what is signed anew must not
+// be what somebody else put there. On failure prints why.
+bool release_document_open(const char *command, const char *path,
+        const char *type, const struct key *keys, size_t key_count,
+        struct release_document *out);
 void release_document_free(struct release_document *self);
 
 // Signs a payload and makes sure that a device with this key takes it; NULL,

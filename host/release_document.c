@@ -85,6 +85,43 @@ bool release_document_read(
     return err == 0;
 }
 
+// At most the new key and the one before it.
+#define SIGNERS_MAX 2u
+
+bool release_document_open(const char *command, const char *path,
+        const char *type, const struct key *keys, size_t key_count,
+        struct release_document *out) {
+    uint8_t points[SIGNERS_MAX][BATON_P256_KEY_BYTES];
+    uint8_t *data;
+    size_t len;
+    struct baton_json payload;
+    memset(out, 0, sizeof(*out));
+    for (size_t i = 0; i < key_count && i < SIGNERS_MAX; i++) {
+        memcpy(points[i], keys[i].point, sizeof(points[i]));
+    }
+    const struct baton_jws_config config = {
+            .crypto = baton_crypto_psa(),
+            .type = type,
+            .bytes_max = BATON_MANIFEST_BYTES_MAX,
+            .keys = (const uint8_t(*)[BATON_P256_KEY_BYTES])points,
+            .key_count = key_count,
+    };
+    if (!cli_read_file(path, &data, &len)) {
+        return false;
+    }
+    int err = baton_jws_open(&config, (char *)data, len, &payload);
+    if (err == 0) {
+        *payload.end = 0;
+        out->payload = cJSON_Parse(payload.at);
+        err = out->payload == NULL ? BATON_ERR_JSON_FORMAT : 0;
+    }
+    free(data);
+    if (err != 0) {
+        cli_refuse(command, path, err);
+    }
+    return err == 0;
+}
+
 void release_document_free(struct release_document *self) {
     cJSON_Delete(self->payload);
     memset(self, 0, sizeof(*self));

@@ -482,8 +482,43 @@ def test_signing_by_another_key(baton, make):
                  "next.pem", code=0)
     assert "version 2, 1 key" in done.stdout
     assert "KEY_UNKNOWN" in baton(*judged, code=1).stderr
-    baton("release", "sign", "--dir", "www", "--key", "next.pem", code=0)
+    done = baton("release", "sign", "--dir", "www", "--key", "next.pem",
+                 code=1)
+    assert "KEY_UNKNOWN" in done.stderr
+    baton("release", "sign", "--dir", "www", "--key", "next.pem", "--was",
+          "release.pem", code=0)
     baton(*judged, code=0)
+
+
+def test_nothing_of_somebody_elses_is_signed(baton, make, image, tmp_path):
+    """Who can write to the tree does not get a signature that way."""
+    make()
+    baton("release", "keys", "--dir", "www", "--root", "root.pem",
+          "release.pem", code=0)
+    baton("key", "new", "thief.pem", code=0)
+    payload = {**shown(baton), "sequence": 4294967294}
+    (tmp_path / "m.json").write_text(json.dumps(payload))
+    baton("release", "sign", "--payload", "m.json", "--key", "thief.pem",
+          "-o", "www/stable.jws", code=0)
+    ours = ("--dir", "www", "--key", "release.pem")
+    for args in (("sign", *ours), ("expire", *ours), ("rollout", *ours, "50"),
+                 ("make", image, *ours, "--product", "lamp"),
+                 ("make", image, *ours, "--product", "lamp", "--sequence", "9",
+                  "--from-channel")):
+        done = baton("release", *args, code=1)
+        assert "BATON_ERR_KEY_UNKNOWN" in done.stderr, args
+    assert shown(baton)["sequence"] == 4294967294
+    make("--sequence", "9")
+    verify(baton)
+    # Likewise the number of a key set.
+    baton("key", "new", "other.pem", code=0)
+    baton("release", "keys", "--dir", "www", "--root", "other.pem",
+          "--version", "4294967294", "thief.pem", code=0)
+    keys_of = ("release", "keys", "--dir", "www", "--root", "root.pem",
+               "release.pem")
+    assert "KEY_UNKNOWN" in baton(*keys_of, code=1).stderr
+    baton(*keys_of, "--version", "2", code=0)
+    baton("release", "verify", "--root", "root.pem", "www/stable.jws", code=0)
 
 
 # ---- Publishing ------------------------------------------------------------
