@@ -32,8 +32,22 @@ static int error_of(int esp_err) {
     }
 }
 
+// The namespace is made when the first value is: a device that only looks
+// writes nothing. ns is 0 until it is there.
+static int open_namespace(struct baton_device *self, bool can_create) {
+    if (self->ns != 0) {
+        return 0;
+    }
+    return error_of(
+            baton_nvs_open(&self->nvs, NAMESPACE, can_create, &self->ns));
+}
+
 static int get_value(void *context, const char *key, void *buf, size_t *len) {
     struct baton_device *self = context;
+    int missing = open_namespace(self, false);
+    if (missing != 0) {
+        return missing;
+    }
     int err = baton_nvs_get_bytes(
             &self->nvs, self->ns, BATON_NVS_BLOB, key, buf, len);
     if (err == ESP_ERR_NVS_INVALID_LENGTH) {
@@ -46,24 +60,21 @@ static int get_value(void *context, const char *key, void *buf, size_t *len) {
 static int set_value(
         void *context, const char *key, const void *data, size_t len) {
     struct baton_device *self = context;
+    int err = open_namespace(self, true);
+    if (err != 0) {
+        return err;
+    }
     return error_of(baton_nvs_set_bytes(
             &self->nvs, self->ns, BATON_NVS_BLOB, key, data, len));
 }
 
 static int remove_value(void *context, const char *key) {
     struct baton_device *self = context;
-    int err = error_of(baton_nvs_erase_key(&self->nvs, self->ns, key));
-    return err == BATON_ERR_NOENT ? 0 : err;
-}
-
-// The namespace is made when the first value is: a device that only looks
-// writes nothing.
-static int open_namespace(struct baton_device *self) {
-    int err = baton_nvs_open(&self->nvs, NAMESPACE, false, &self->ns);
-    if (err == ESP_ERR_NVS_NOT_FOUND) {
-        err = baton_nvs_open(&self->nvs, NAMESPACE, true, &self->ns);
+    int err = open_namespace(self, false);
+    if (err == 0) {
+        err = error_of(baton_nvs_erase_key(&self->nvs, self->ns, key));
     }
-    return error_of(err);
+    return err == BATON_ERR_NOENT ? 0 : err;
 }
 
 // ---- Clock and chance ----------------------------------------------------
@@ -219,7 +230,6 @@ int baton_device_attach(struct baton_device *self) {
     }
     fill_seams(self);
     err = self->config.crypto != NULL ? find_places(self) : BATON_ERR_CRYPTO;
-    err = err != 0 ? err : open_namespace(self);
     if (err != 0) {
         baton_device_close(self);
     }
