@@ -3,6 +3,7 @@
 
   xtensa.py assembly IN.s OUT.s   before llvm-mc
   xtensa.py object FILE.o         after it, in place
+  xtensa.py settle FILE.o         then, for the GNU linker instead of mpy_ld.py
 
 Assembly: llc spreads literals over the sections of their functions. Here all
 of them go into one .literal section, once each, all code into one .text, and
@@ -13,7 +14,8 @@ direct, and instructions take their 16-bit form where they have one.
 
 Object: llvm-mc leaves a placeholder in the immediate of an l32r that carries a
 relocation, and mpy_ld.py adds to what it finds there: it becomes 0. Calls it
-leaves open altogether: they get their distance.
+leaves open altogether: they get their distance. The GNU linker of a processor
+without windows refuses the relocations of such calls: settle takes them out.
 """
 # SPDX-License-Identifier: MIT
 import re
@@ -197,6 +199,19 @@ def patch_object(path):
         file.write(raw)
 
 
+def settle_calls(path):
+    from elftools.elf import elffile
+
+    with open(path, "r+b") as file:
+        elf = elffile.ELFFile(file)
+        code = elf.get_section_by_name(".text").data()
+        table = elf.get_section_by_name(".rela.text")
+        for index, reloc in enumerate(table.iter_relocations()):
+            if code[reloc["r_offset"]] & 15 == CALL_OP:
+                file.seek(table["sh_offset"] + index * table["sh_entsize"] + 4)
+                file.write((reloc["r_info_sym"] << 8).to_bytes(4, "little"))
+
+
 def main(argv):
     try:
         if len(argv) == 4 and argv[1] == "assembly":
@@ -206,6 +221,8 @@ def main(argv):
                 file.write(text)
         elif len(argv) == 3 and argv[1] == "object":
             patch_object(argv[2])
+        elif len(argv) == 3 and argv[1] == "settle":
+            settle_calls(argv[2])
         else:
             print(__doc__, file=sys.stderr)
             return 2
