@@ -25,6 +25,7 @@ struct line {
     unsigned connects;
     unsigned closes;
     bool is_open;
+    bool is_deaf; // never takes a connection
 
     size_t most;      // bytes moved by a call
     bool waits;       // every other call says AGAIN
@@ -58,6 +59,9 @@ static int connect_line(void *context, const char *host, size_t host_len,
         return err;
     }
     assert_false(line.is_open);
+    if (line.is_deaf) {
+        return BATON_ERR_AGAIN;
+    }
     size_t len = strlen(line.hosts);
     snprintf(line.hosts + len, sizeof(line.hosts) - len, "%.*s:%u%s ",
             (int)host_len, host, (unsigned)port, is_tls ? "s" : "");
@@ -356,12 +360,23 @@ static void test_not_kept(void **state) {
             "HTTP/1.1 404 N\r\nContent-Length: 0\r\n\r\n",
             "HTTP/1.1 302 F\r\nLocation: ftp://x\r\n\r\n",
             CHUNKS "x",
+            // Longer than the client's buffer, and one byte too long.
+            "HTTP/1.1 200 OK\r\nContent-Length: 120\r\n\r\n"
+            "0123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789!",
+            "HTTP/1.1 200 OK\r\n\r\nto the end",
+            "HTTP/1.1 206 P\r\nTransfer-Encoding: chunked\r\n"
+            "Content-Range: bytes 4-8/9\r\n\r\n1\r\nx\r\n0\r\n\r\n",
     };
     (void)state;
     for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
         struct result result;
+        struct baton_request request = {.url = "http://h/",
+                .from = strstr(answers[i], "206") != NULL ? 4 : 0};
         setup(answers[i], LENGTH_5 "again");
-        fetch_url(&result, "http://h/");
+        line.ends = true;
+        fetch(&result, &request, 100);
         assert_false(line.is_open);
         fetch_url(&result, "http://h/");
         assert_int_equal(result.err, 0);
@@ -398,6 +413,40 @@ static void test_closed_in_between(void **state) {
                 result.is_read && result.len < 5 ? BATON_ERR_NET_RESET : 0);
         assert_true(line.connects <= 2);
     }
+}
+
+// What an earlier answer left in a kept connection is no answer.
+static void test_spoilt_in_between(void **state) {
+    struct result result;
+    (void)state;
+    setup(LENGTH_5 "hello", "left over" LENGTH_5 "wrong");
+    line.answers[2] = LENGTH_5 "again";
+    fetch_url(&result, "http://h/");
+    fetch_url(&result, "http://h/");
+    assert_int_equal(result.err, 0);
+    assert_memory_equal(result.body, "again", 5);
+    assert_int_equal(line.connects, 2);
+    // On a new connection it is an error.
+    setup("left over" LENGTH_5 "wrong", NULL);
+    fetch_url(&result, "http://h/");
+    assert_int_equal(result.err, BATON_ERR_HTTP_FORMAT);
+}
+
+static void test_redirect_limit(void **state) {
+    static const char moved[] = "HTTP/1.1 308 P\r\nLocation: /x\r\n\r\n";
+    struct result result;
+    (void)state;
+    for (uint8_t limit = 1; limit <= 3; limit++) {
+        setup(moved, moved);
+        line.answers[2] = LENGTH_5 "hello";
+        http.config.limits.redirects = limit;
+        fetch_url(&result, "http://h/");
+        assert_int_equal(result.err, limit < 2 ? BATON_ERR_HTTP_REDIRECTS : 0);
+    }
+    setup(moved, NULL);
+    http.config.limits.redirects = 255;
+    fetch_url(&result, "http://h/");
+    assert_int_equal(result.err, BATON_ERR_HTTP_REDIRECTS);
 }
 
 static void test_close_early(void **state) {
@@ -464,10 +513,11 @@ static void test_time(void **state) {
     }
     struct result result;
     setup("", NULL);
-    line.waits = true;
-    line.ms_of_call = 8000;
+    line.is_deaf = true;
+    line.ms_of_call = 100;
     fetch_url(&result, "http://h/");
     assert_int_equal(result.err, BATON_ERR_NET_TIMEOUT);
+    assert_in_range(line.now_ms, 15000, 16000);
 }
 
 static void test_long_calls(void **state) {
@@ -533,6 +583,8 @@ int main(void) {
             cmocka_unit_test(test_not_kept),
             cmocka_unit_test(test_long_name),
             cmocka_unit_test(test_closed_in_between),
+            cmocka_unit_test(test_spoilt_in_between),
+            cmocka_unit_test(test_redirect_limit),
             cmocka_unit_test(test_close_early),
             cmocka_unit_test(test_other_request_while_opening),
             cmocka_unit_test(test_time),

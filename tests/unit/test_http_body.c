@@ -204,6 +204,23 @@ static void test_endless_framing(void **state) {
     }
 }
 
+// As long as content comes, framing may be long.
+static void test_long_framing(void **state) {
+    static const char chunk[] = "1\r\nx\r\n";
+    struct reader reader = {0};
+    (void)state;
+    assert_int_equal(begin(CHUNKED), 0);
+    for (int i = 0; i < LIMIT; i++) {
+        assert_int_equal(read(&reader, "1;", 2, 64), BATON_ERR_AGAIN);
+        for (int j = 0; j < 5000; j++) {
+            assert_int_equal(read(&reader, "a", 1, 64), BATON_ERR_AGAIN);
+        }
+        assert_int_equal(read(&reader, chunk + 1, sizeof(chunk) - 2, 64),
+                BATON_ERR_AGAIN);
+    }
+    assert_int_equal(reader.len, LIMIT);
+}
+
 static void test_pace(void **state) {
     struct baton_http_limits limits = {.rate_bytes_s = 100, .rate_s = 10};
     struct baton_http_pace pace = {0};
@@ -224,6 +241,15 @@ static void test_pace(void **state) {
         assert_int_equal(baton_http_pace_stop(&pace, &limits, now, rate),
                 rate == 100 ? 0 : BATON_ERR_NET_STALLED);
     }
+    // Every 10 s are judged by themselves.
+    memset(&pace, 0, sizeof(pace));
+    for (int i = 1; i <= 39; i++) {
+        baton_http_pace_start(&pace, now);
+        now += 1000;
+        int want = i == 30 ? BATON_ERR_NET_STALLED : 0;
+        size_t got = i <= 10 ? 1000 : i <= 20 ? 100 : i == 30 ? 1 : 0;
+        assert_int_equal(baton_http_pace_stop(&pace, &limits, now, got), want);
+    }
     // Between two reads that had nothing the wait goes on.
     memset(&pace, 0, sizeof(pace));
     baton_http_pace_start(&pace, now);
@@ -243,6 +269,7 @@ int main(void) {
             cmocka_unit_test(test_every_cut),
             cmocka_unit_test(test_announced),
             cmocka_unit_test(test_endless_framing),
+            cmocka_unit_test(test_long_framing),
             cmocka_unit_test(test_pace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

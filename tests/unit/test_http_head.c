@@ -248,6 +248,9 @@ static void test_retry_after(void **state) {
             {"Date: Thu, 31 Dec 2026 23:59:00 GMT\r\n"
              "Retry-After: Fri, 01 Jan 2027 00:00:00 GMT",
                     60},
+            {"Date: today\r\n"
+             "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT",
+                    60},
             {"Retry-After: Sun, 06 Nov 1994 25:50:37 GMT", 0},
             {"Retry-After: Sun, 06 Xyz 1994 08:50:37 GMT", 0},
             {"Retry-After: Sunday, 06-Nov-94 08:49:37 GMT", 0},
@@ -329,6 +332,10 @@ static const struct judged verdicts[] = {
                 {.from = 4, .to = 6}, 0, 4, 2, 0},
         {"range in chunks",
                 "206 P\r\nTransfer-Encoding: chunked\r\n"
+                "Content-Range: bytes 4-5/9",
+                {.from = 4, .to = 6}, 0, 4, 2, 9},
+        {"range in chunks, and a length besides",
+                "206 P\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n"
                 "Content-Range: bytes 4-5/9",
                 {.from = 4, .to = 6}, 0, 4, 2, 9},
         {"range not asked for", "206 P\r\nContent-Range: bytes 0-8/9", {0},
