@@ -23,7 +23,8 @@ LDFLAGS += $(SANITIZE)
 endif
 
 PSA_LIBS := -lmbedcrypto
-HOST_LIBS := $(PSA_LIBS) -lcjson -ldivsufsort -lm
+PACK_LIBS := -ldivsufsort -lm
+HOST_LIBS := $(PSA_LIBS) -lcjson $(PACK_LIBS)
 CURL_LIBS := -lcurl
 
 # V=1 shows whole commands, -s nothing.
@@ -41,6 +42,8 @@ TEST_SRC := $(sort $(wildcard tests/unit/test_*.c tests/contract/test_*.c))
 # Programs that an independent model in Python compares itself with.
 DRIVER_SRC := $(sort $(wildcard tests/interop/*_driver.c))
 TEST_LIB_SRC := $(sort $(wildcard tests/lib/*.c port/template/*.c))
+# The payload encoder, which tests use as well.
+PACK_SRC := $(sort $(wildcard host/codec_*.c))
 POWERCUT_SRC := $(sort $(wildcard tests/powercut/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
@@ -70,6 +73,7 @@ $(BUILD)/obj/%.o: %.c | $(BUILD)/.libraries
 
 $(BUILD)/libbaton.a: $(call objects,$(CORE_SRC) $(PORT_SRC))
 $(BUILD)/libtest.a: $(call objects,$(TEST_LIB_SRC))
+$(BUILD)/libpack.a: $(call objects,$(PACK_SRC))
 $(BUILD)/lib%.a:
 	@rm -f $@
 	$(call say,AR,$@)
@@ -81,9 +85,10 @@ $(BUILD)/baton: $(call objects,$(HOST_SRC)) $(BUILD)/libbaton.a
 	$(call say,LD,$@)
 	$(call link,$(HOST_LIBS))
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libtest.a $(BUILD)/libbaton.a
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libtest.a \
+		$(BUILD)/libpack.a $(BUILD)/libbaton.a
 	$(call say,LD,$@)
-	$(call link,$(PSA_LIBS) -lcmocka $(MORE_LIBS))
+	$(call link,$(PSA_LIBS) -lcmocka $(PACK_LIBS) $(MORE_LIBS))
 $(BUILD)/tests/interop/transport_driver: MORE_LIBS := $(CURL_LIBS)
 
 # Payloads are made by the encoder of the host command.
@@ -120,15 +125,15 @@ $(BUILD)/examples/device: $(BUILD)/obj/examples/device-c/device.o \
 # Corpus replay: any compiler, no fuzzer runtime.
 $(BUILD)/fuzz-replay/%: $(BUILD)/obj/tests/fuzz/%.o \
 		$(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/libtest.a \
-		$(BUILD)/libbaton.a
+		$(BUILD)/libpack.a $(BUILD)/libbaton.a
 	$(call say,LD,$@)
-	$(call link,$(PSA_LIBS))
+	$(call link,$(PSA_LIBS) $(PACK_LIBS))
 
 # The fuzzer itself: only in the FUZZER=1 tree.
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libtest.a \
-		$(BUILD)/libbaton.a
+		$(BUILD)/libpack.a $(BUILD)/libbaton.a
 	$(call say,LD,$@)
-	$(call link,$(PSA_LIBS) -fsanitize=fuzzer)
+	$(call link,$(PSA_LIBS) $(PACK_LIBS) -fsanitize=fuzzer)
 
 .PRECIOUS: $(BUILD)/obj/%.o
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
