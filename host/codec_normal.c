@@ -97,7 +97,9 @@ bool codec_normalise(const struct codec_image *image, codec_identity identity,
     if (out->bytes == NULL || out->is_reference == NULL) {
         return false;
     }
-    memcpy(out->bytes, image->data, image->len);
+    if (image->len > 0) {
+        memcpy(out->bytes, image->data, image->len);
+    }
     for (uint32_t i = 0; i < image->layout.count; i++) {
         replace_segment(
                 image, &image->layout.segments[i], identity, context, out);
