@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 // A header for one segment, or two of which the first has the most there is.
 static size_t shape(uint8_t *payload, uint8_t flags, const struct images *base,
         const uint8_t *options, size_t body) {
-    uint32_t new_bytes = 1 + (options[2] | (uint32_t)options[3] << 8) % 9000;
+    uint32_t new_bytes = 1 + (options[2] | (uint32_t)options[3] << 8) % 1500;
     bool is_delta = options[0] % 2 != 0;
     memset(payload, 0, HEADER_BYTES);
     memcpy(payload, "BatP", 4);
