@@ -92,9 +92,6 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libtest.a \
 $(BUILD)/tests/interop/transport_driver: MORE_LIBS := $(CURL_LIBS)
 
 # Payloads are made by the encoder of the host command.
-CODEC_OBJ := $(call objects,$(wildcard host/codec_*.c))
-$(BUILD)/tests/unit/test_agent_payload: $(CODEC_OBJ)
-$(BUILD)/tests/unit/test_agent_payload: MORE_LIBS := -ldivsufsort -lm
 
 # The virtual ESP32's interpreter; the script knows what it is made of, and is
 # done at once when nothing of that has changed.
