@@ -94,20 +94,20 @@ static bool is_marked(const uint8_t *label, int boot) {
     return (load_bits(label, AT_MARKS) >> (boot - 1) & 1u) == 0;
 }
 
-static struct baton_trial_count read_count(const uint8_t *label) {
-    struct baton_trial_count count = {0};
+void baton_trial_decode(const uint8_t label[BATON_OTADATA_LABEL_BYTES],
+        struct baton_trial_count *out) {
+    memset(out, 0, sizeof(*out));
     if (is_foreign(label)) {
-        return count;
+        return;
     }
-    count.boots = (uint8_t)count_boots(label);
-    count.failures = (uint8_t)count_failures(label);
-    count.counted = count.boots != 0;
-    count.inconclusive = has_flag(label, FLAG_INCONCLUSIVE);
-    count.given_up = has_flag(label, FLAG_GIVEN_UP);
-    count.over = has_flag(label, FLAG_OVER);
-    count.network = (label[AT_SEEN] & SEEN_NETWORK) == 0;
-    count.crashed = (label[AT_SEEN] & SEEN_CRASH) == 0;
-    return count;
+    out->boots = (uint8_t)count_boots(label);
+    out->failures = (uint8_t)count_failures(label);
+    out->counted = out->boots != 0;
+    out->inconclusive = has_flag(label, FLAG_INCONCLUSIVE);
+    out->given_up = has_flag(label, FLAG_GIVEN_UP);
+    out->over = has_flag(label, FLAG_OVER);
+    out->network = (label[AT_SEEN] & SEEN_NETWORK) == 0;
+    out->crashed = (label[AT_SEEN] & SEEN_CRASH) == 0;
 }
 
 static void add_boot(uint8_t *label) {
@@ -317,7 +317,7 @@ int baton_trial_boot(const struct baton_trial_config *config,
     }
     *verdict = is_over ? BATON_TRIAL_OVER : BATON_TRIAL_GOES_ON;
     if (count != NULL) {
-        *count = read_count(record.label);
+        baton_trial_decode(record.label, count);
     }
     return 0;
 }
@@ -410,7 +410,7 @@ int baton_trial_look(const struct baton_trial_config *config, uint32_t slot,
             second && (!first || slots.copy[1].seq > slots.copy[0].seq);
     *record = slots.copy[take_second ? 1 : 0];
     if (count != NULL) {
-        *count = read_count(record->label);
+        baton_trial_decode(record->label, count);
     }
     return 0;
 }

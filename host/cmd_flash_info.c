@@ -7,6 +7,7 @@
 
 #include "baton-posix/crypto.h"
 #include "baton/error.h"
+#include "baton/trial.h"
 #include "cli.h"
 #include "commands.h"
 #include "flash_file.h"
@@ -377,6 +378,21 @@ static void print_rows(const struct report *self) {
     }
 }
 
+static void print_trial(const struct baton_slot_record *record) {
+    struct baton_trial_count count;
+    baton_trial_decode(record->label, &count);
+    if (!count.counted && !count.over) {
+        return;
+    }
+    printf("            trial: %u boots, %u failures%s%s%s%s%s\n",
+            (unsigned)count.boots, (unsigned)count.failures,
+            count.crashed ? ", crashed" : "",
+            count.network ? ", something answered" : "",
+            count.given_up ? ", given up" : "",
+            count.inconclusive ? ", inconclusive" : "",
+            count.over ? ", over" : "");
+}
+
 static void print_records(const struct report *self) {
     if (self->records_err) {
         printf("\n  otadata   %s\n", baton_strerror(self->records_err));
@@ -399,6 +415,7 @@ static void print_records(const struct report *self) {
                                                             : "CRC wrong",
                 baton_slots_active(&self->records) == copy ? "  <- in force"
                                                            : "");
+        print_trial(record);
     }
 }
 

@@ -15,6 +15,7 @@
 
 #include "baton-posix/crypto.h"
 #include "baton/error.h"
+#include "baton/trial.h"
 #include "cli.h"
 
 #define FLASH_BYTES_MAX ((off_t)128 << 20)
@@ -246,6 +247,23 @@ void flash_print_json(cJSON *json) {
     cJSON_Delete(json);
 }
 
+static void add_trial(cJSON *json, const struct baton_slot_record *record) {
+    struct baton_trial_count count;
+    baton_trial_decode(record->label, &count);
+    if (!count.counted && !count.over) {
+        cJSON_AddNullToObject(json, "trial");
+        return;
+    }
+    cJSON *trial = cJSON_AddObjectToObject(json, "trial");
+    cJSON_AddNumberToObject(trial, "boots", count.boots);
+    cJSON_AddNumberToObject(trial, "failures", count.failures);
+    cJSON_AddBoolToObject(trial, "crashed", count.crashed);
+    cJSON_AddBoolToObject(trial, "network", count.network);
+    cJSON_AddBoolToObject(trial, "inconclusive", count.inconclusive);
+    cJSON_AddBoolToObject(trial, "given_up", count.given_up);
+    cJSON_AddBoolToObject(trial, "over", count.over);
+}
+
 cJSON *flash_record_json(
         const struct baton_slots *records, int copy, uint32_t count) {
     const struct baton_slot_record *record = &records->copy[copy];
@@ -272,5 +290,6 @@ cJSON *flash_record_json(
     }
     flash_hex(record->label, sizeof(record->label), text);
     cJSON_AddStringToObject(json, "label", text);
+    add_trial(json, record);
     return json;
 }

@@ -78,6 +78,10 @@ struct baton_trial_count {
                        // baton_trial_boot's last write
 };
 
+// Reads a label; out is all zero where nobody counted in it, or somebody else.
+void baton_trial_decode(const uint8_t label[BATON_OTADATA_LABEL_BYTES],
+        struct baton_trial_count *out);
+
 // Counts and re-arms; once per boot, right after baton_slots_settle and before
 // anything that can fail.
 //

@@ -391,6 +391,33 @@ def test_info_describes_records(make, baton):
         assert name in text and "CRC wrong" in text
 
 
+@pytest.mark.parametrize("label, text, trial", [
+    (b"", None, None),
+    (b"a label of someone's", None, None),
+    (b"\xf8\xff\xfe\xff\xff\xff\xfc",
+     "trial: 3 boots, 1 failures, crashed, something answered\n",
+     (3, 1, True, True, False, False, False)),
+    (b"\x00\xfc\xff\xff\xff\xf2",
+     "trial: 10 boots, 0 failures, inconclusive, over\n",
+     (10, 0, False, False, True, False, True)),
+    (b"\xfe\xff\xff\xff\xff\xf1", "trial: 1 boots, 0 failures, given up, over\n",
+     (1, 0, False, False, False, True, True)),
+])
+def test_info_tells_of_a_trial(make, baton, label, text, trial):
+    path = make(ota_0=image("a"), ota_1=image("b"))
+    raw = record(2, ABORTED)
+    put_records(path, record(1, VALID),
+                raw[:4] + label.ljust(20, b"\xff") + raw[24:])
+    found = info_of(baton, path)["otadata"]["records"]
+    assert found[0]["trial"] is None
+    names = ("boots", "failures", "crashed", "network", "inconclusive",
+             "given_up", "over")
+    assert found[1]["trial"] == (trial and dict(zip(names, trial)))
+    shown = baton("flash", "info", path, code=0).stdout
+    assert (text or "record 1") in shown
+    assert ("trial:" in shown) == (text is not None)
+
+
 def test_info_changes_nothing(make, baton, tmp_path):
     path = make(ota_0=image())
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
