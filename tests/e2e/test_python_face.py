@@ -12,9 +12,11 @@ import socket
 import struct
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
+from bad_server import Answer
 from flash_helpers import bootloader, image
 
 SIZE = 120_000
@@ -265,6 +267,7 @@ def secure(device, certificates, nginx):
         return server
 
     device.serve = serve
+    device.nginx = nginx
     (device.fs / "ca.pem").write_bytes(certificates.ca.read_bytes())
     device.sha256 = device.publish("fw.bin", image("v2", size=SIZE))
     return device
@@ -317,6 +320,32 @@ attempt(baton.update, "https://good.example/fw.bin", ca="/ca.pem", **options)
         "BATON_ERR_TLS_HOST", "BATON_ERR_TLS_UNTRUSTED", "BATON_ERR_UNSIGNED",
         "BATON_ERR_TLS_CLOCK"]
     assert runs(report) == ("ota_0", "v1", "VALID")
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_cut_connections(device, certificates, bad_server, scheme, end):
+    # Each connection breaks; the next goes on where it was.
+    tls = None
+    if scheme == "https":
+        tls = certificates.context(
+            certificates.issue("cut", names="DNS:*.example"))
+    (device.fs / "ca.pem").write_bytes(certificates.ca.read_bytes())
+    data = image("v2", size=SIZE)
+    server = bad_server(tls=tls)
+    device.map(f"cut.example:{443 if tls else 80}", server)
+    whole = Answer(data, etag='"one"')
+    server.files["/fw.bin"] = whole
+    for cut in (0, 1, 5000, 40000, 4096, 70001):
+        server.plan.append(replace(whole, cut_body=cut, end=end))
+    server.plan.append(replace(whole, cut=100, end=end))
+    console, _ = device.run(
+        f"print(baton.update('{scheme}://cut.example/fw.bin', ca='/ca.pem',\n"
+        f"    sha256='{hashlib.sha256(data).hexdigest()}', retry_min_ms=10,\n"
+        "    reboot=False, retries=5))\n")
+    assert console[1:] == ["True"]
+    fetched = sum(request.sent for request in server.log)
+    assert fetched <= len(data) + 8 * 2 * SECTOR + 70001
 
 
 class TimeServer:
@@ -642,8 +671,14 @@ def test_soft_resets_are_no_failures(plain):
 
 # ---- asyncio ---------------------------------------------------------------
 
-def test_asyncio(plain):
-    sha256 = plain.publish("fw.bin", image("v2", size=SIZE))
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_asyncio(secure, scheme):
+    # Other tasks go on meanwhile.
+    plain, sha256 = secure, secure.sha256
+    server = secure.serve("good") if scheme == "https" else None
+    if server is None:
+        server = secure.nginx(secure.www)
+        secure.map("good.example:80", server)
     console, report = plain.run(f"""
 import asyncio
 longest = [0]
@@ -656,11 +691,12 @@ async def other():
         last = now
 async def main():
     task = asyncio.create_task(other())
-    run = asyncio.create_task(baton.run({URL!r}, sha256="{sha256}", interval_s=1,
+    run = asyncio.create_task(baton.run("{scheme}://good.example/fw.bin",
+        sha256="{sha256}", ca="/ca.pem", interval_s=1,
         event=lambda kind, *_: print("longest", longest[0]) if kind == 8 else None))
     if os.uname().version.startswith("v2"):
         await asyncio.sleep(2)
-        print("confirmed", baton.status()["state"])
+        print("trial", baton.status()["trial_boot"])
         run.cancel()
         task.cancel()
     else:
@@ -670,7 +706,7 @@ asyncio.run(main())
     assert runs(report) == ("ota_1", "v2", "VALID"), console
     longest = [int(line.split()[1]) for line in console if "longest" in line]
     assert longest and longest[0] < 300, console
-    assert console[-1] == "confirmed idle"
+    assert console[-1] == "trial 0"
 
 
 # ---- Memory ----------------------------------------------------------------
