@@ -227,6 +227,7 @@ static mp_obj_t agent_new(size_t n_args, const mp_obj_t *args) {
     struct baton_agent_config config;
     struct agent_handle *self =
             baton_binding_new_handle(BATON_HANDLE_AGENT, sizeof(*self));
+    void *volatile pinned = self;
     self->is_busy = true;
     memset(&config, 0, sizeof(config));
     self->flash = baton_binding_flash(args[1]);
@@ -261,7 +262,7 @@ static mp_obj_t agent_new(size_t n_args, const mp_obj_t *args) {
         err = baton_agent_begin(&self->agent, &config);
     }
     leave(self, err);
-    return MP_OBJ_FROM_PTR(self);
+    return MP_OBJ_FROM_PTR(pinned);
 }
 BATON_FUNCTION(baton_agent_obj, 6, 6, agent_new);
 

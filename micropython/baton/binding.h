@@ -54,6 +54,10 @@ struct baton_binding_handle {
 enum { BATON_HANDLE_FLASH = 1, BATON_HANDLE_UPDATE, BATON_HANDLE_AGENT };
 
 // A new handle of `size` bytes, zero but for its head. Raises MemoryError.
+//
+// Until Python has it, keep it in a `void *volatile` and return that: calls of
+// Python collect garbage, a pointer into an object does not keep it, and what a
+// compiler leaves of a plain one may be just that.
 void *baton_binding_new_handle(size_t kind, size_t size);
 
 // Raises ERR_ARG where the object is no handle of this kind.

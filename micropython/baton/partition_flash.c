@@ -144,6 +144,7 @@ struct baton_partition_flash *baton_partition_flash_open(
         mp_obj_t block, size_t count, const mp_obj_t *partitions) {
     struct baton_partition_flash *self =
             baton_binding_new_handle(BATON_HANDLE_FLASH, sizeof(*self));
+    void *volatile pinned = self;
     self->flash.context = self;
     self->flash.read = read_flash;
     self->flash.program = program_flash;
@@ -153,7 +154,7 @@ struct baton_partition_flash *baton_partition_flash_open(
         add_partition(self, partitions[i]);
     }
     take_block(self, block);
-    return self;
+    return pinned;
 }
 
 const struct baton_flash_partition *baton_partition_flash_at(

@@ -119,6 +119,7 @@ static mp_obj_t update_begin(size_t n_args, const mp_obj_t *args) {
             baton_partition_flash_at(flash, args[2]);
     struct baton_update_handle *self =
             baton_binding_new_handle(BATON_HANDLE_UPDATE, sizeof(*self));
+    void *volatile pinned = self;
     self->flash = flash; // kept alive
     baton_binding_chip(&self->chip, args[3]);
     baton_native_crypto_init(&self->crypto);
@@ -140,7 +141,7 @@ static mp_obj_t update_begin(size_t n_args, const mp_obj_t *args) {
     config.work = m_malloc(WORK_BYTES);
     config.work_len = WORK_BYTES;
     baton_binding_check(baton_update_begin(&self->update, &config));
-    return MP_OBJ_FROM_PTR(self);
+    return MP_OBJ_FROM_PTR(pinned);
 }
 BATON_FUNCTION(baton_begin_obj, 4, 7, update_begin);
 
