@@ -13,6 +13,9 @@ from web_servers import Certificates, Nginx
 ROOT = Path(__file__).resolve().parent.parent
 SERVER_LIMIT_SECONDS = 900
 
+# All servers of the tests are here, whatever proxy leads out.
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
+
 
 @pytest.fixture(scope="session")
 def repo():

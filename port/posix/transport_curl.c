@@ -23,6 +23,9 @@ enum {
     URL_BYTES = 8192,
 };
 
+// CURLE_TOO_LARGE, which libcurl 8.6 and later have for a line of the header.
+#define CODE_TOO_LARGE 100
+
 // 2024-01-01: a clock before it was never set.
 #define CLOCK_FLOOR_S 1704067200
 
@@ -317,7 +320,8 @@ static int judge_code(const struct baton_transport_curl *self, CURLcode code) {
         return is_head && self->head.count > 0 ? BATON_ERR_HTTP_HEADER_SIZE
                                                : BATON_ERR_NOMEM;
     default:
-        return judge_break(self);
+        return (int)code == CODE_TOO_LARGE ? BATON_ERR_HTTP_HEADER_SIZE
+                                           : judge_break(self);
     }
 }
 
