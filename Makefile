@@ -89,9 +89,16 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libtest.a \
 		$(BUILD)/libpack.a $(BUILD)/libbaton.a
 	$(call say,LD,$@)
 	$(call link,$(PSA_LIBS) -lcmocka $(PACK_LIBS) $(MORE_LIBS))
-$(BUILD)/tests/interop/transport_driver: MORE_LIBS := $(CURL_LIBS) -lssl -lcrypto
+$(BUILD)/tests/interop/transport_driver: MORE_LIBS := $(CURL_LIBS)
 
 # Payloads are made by the encoder of the host command.
+
+# The ESP-IDF component, over a PC's implementation of what it calls.
+ESP_IDF_OBJ := $(call objects,$(wildcard port/esp-idf/*.c))
+$(BUILD)/tests/unit/test_esp_idf: $(ESP_IDF_OBJ)
+$(BUILD)/tests/unit/test_esp_idf: MORE_LIBS := $(BUILD)/libbaton.a
+$(ESP_IDF_OBJ) $(BUILD)/obj/tests/unit/test_esp_idf.o: \
+	CFLAGS += -Itests/esp-idf/stubs -Iinclude/baton-idf
 
 # The virtual ESP32's interpreter; the script knows what it is made of, and is
 # done at once when nothing of that has changed.
