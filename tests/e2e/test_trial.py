@@ -385,6 +385,25 @@ def test_vendors_reject(device):
     assert device.label().state == INVALID
 
 
+def test_other_updaters_are_not_refused(device):
+    """What docs/TRIAL.md warns of: on a re-armed record esp_ota_begin works,
+    and takes the old version's record away."""
+    device.script(
+        "other = Partition(Partition.RUNNING).get_next_update()\n"
+        "print('begun', other.ota_begin(4096))\n", before=(
+            "from esp32 import Partition\n"
+            "if version == 'v2':\n"
+            "    try:\n"
+            "        Partition('ota_0').ota_begin(4096)\n"
+            "    except OSError as exc:\n"
+            "        print(exc.args[1])\n"
+            "    print(Partition('ota_1').app_state())"))
+    console, _ = device.run("--max-boots", 1, "--timeout", 3)
+    assert console[:4] == ["boot v2", "ESP_ERR_OTA_ROLLBACK_INVALID_STATE", "1",
+                           "begun 1"]
+    assert get_records(device.path)[0] == b"\xff" * 32
+
+
 def test_soft_reset_after_a_rejection_keeps_the_old_version(device):
     """What runs no more decides nothing: the record of the old version is not
     taken for one that failed to boot."""
