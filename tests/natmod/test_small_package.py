@@ -140,8 +140,18 @@ print("pull", baton_small.pull(URL))
     assert [line for line in console.splitlines() if line.startswith(("runs", "pull"))] == [
         "runs v1 False", "runs v2 True", "runs v1 False", "pull False"]
     server.data = image("v3", size=150000)
-    console, _ = board.run(script.replace("if on_trial", "if 0") + "\n")
+    console, _ = board.run(script.replace("    machine.reset()", "    pass"))
     assert "runs v3 True" in console
+    assert "the running version is on trial itself" in console  # nothing to go back to
+
+
+def test_example(board, server, repo):
+    """Unchanged, by the address that is written in it."""
+    script = (repo / "examples" / "micropython" / "small_pull.py").read_text()
+    console, report = board.run(script, "--map", f"192.168.4.2:8000=127.0.0.1:{server.server_port}")
+    assert [line for line in console.splitlines() if line.startswith(("running", "confirmed", "no"))] == [
+        "running", "running, on trial", "confirmed"], console
+    assert get_records(board.path)[1] == record(2, VALID)
 
 
 def test_rollback(board, server):

@@ -15,6 +15,7 @@ _OTA_0 = 0x10
 _HEAD = 288
 _NEW, _PENDING, _INVALID, _ABORTED = 0, 1, 3, 4
 _TRIES = 5
+_ERR_ON_TRIAL = -322
 
 
 class Error(OSError):
@@ -188,9 +189,17 @@ def _copy(url, body, update, done, progress):
     body.close()
 
 
+def reach(url):
+    """Asks for the file, without fetching it; returns its length. That a new
+    firmware can do this shows that it can be updated again."""
+    body = _Body(url)
+    body.close()
+    return body.size
+
+
 def pull(url, sha256=None, block=None, progress=None, reset=True):
     """Fetches a firmware into the slot that does not run, verifies it, and
-    restarts into it, on trial. Returns False where the server has what runs, or
+    restarts into it, on trial. Not while this one is on trial. Returns False where the server has what runs, or
     what was rolled back before.
 
     sha256    of the file, bytes, where it is known
@@ -199,6 +208,8 @@ def pull(url, sha256=None, block=None, progress=None, reset=True):
     reset     False: the new firmware starts at the next reset; returns True
     """
     device = _Device(block)
+    if device.own >= 0 and device.state(device.own) in (_NEW, _PENDING):
+        raise Error(_ERR_ON_TRIAL)  # the other slot is what it can go back to
     body = _Body(url)
     head = memoryview(bytearray(min(_HEAD, body.size)))
     at = 0

@@ -1,0 +1,45 @@
+"""Pull a firmware from a plain web server with Baton's small native module, on
+stock MicroPython with OTA partitions. Call it main.py on the device.
+
+Once:           baton install --port /dev/ttyUSB0 --small
+On the server:  put the .app-bin there as firmware.app-bin, then
+                python3 -m http.server 8000
+"""
+
+import time
+
+import baton_small
+import machine
+import network
+
+SSID = "workshop"
+PASSWORD = "secret"
+URL = "http://192.168.4.2:8000/firmware.app-bin"
+TRIAL_MS = 120000
+
+on_trial = baton_small.begin()
+print("running, on trial" if on_trial else "running")
+if on_trial:
+    # A new firmware that does not get as far as confirm() goes back by itself:
+    # an unconfirmed one gets one boot only.
+    timer = machine.Timer(1)
+    timer.init(mode=machine.Timer.ONE_SHOT, period=TRIAL_MS, callback=lambda _: machine.reset())
+
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+if not wlan.isconnected():
+    wlan.connect(SSID, PASSWORD)
+while not wlan.isconnected():
+    time.sleep_ms(100)
+
+try:
+    # That the server answers shows that the next update can come: it may stay.
+    baton_small.reach(URL)
+    if on_trial:
+        timer.deinit()
+        baton_small.confirm()
+        print("confirmed")
+    # Nothing is fetched where the server has what runs, or was rolled back.
+    baton_small.pull(URL)
+except OSError as error:
+    print("no update:", error)
