@@ -266,6 +266,17 @@ static void test_every_truncation(void **state) {
     }
 }
 
+static void test_every_addition(void **state) {
+    (void)state;
+    size_t len = make(buf, sizeof(buf));
+    for (size_t more = 1; more < 100; more++) {
+        buf[len + more - 1] = more % 7 == 0 ? '.' : 'A';
+        assert_int_equal(
+                baton_manifest_open(&manifest, buf, len + more, &trust, crypto),
+                BATON_ERR_JWS_FORMAT);
+    }
+}
+
 // Whatever one byte becomes, the release is refused, and before the payload is
 // decoded: the buffer is as it was.
 static void test_every_byte(void **state) {
@@ -342,6 +353,9 @@ static void test_header(void **state) {
                     BATON_ERR_JWS_ALGORITHM},
             {" {\"alg\":\"ES256\",\"kid\":\"%s\",\"typ\":\"baton-release+"
              "jws\"}",
+                    BATON_ERR_JWS_FORMAT},
+            {"{\"alg\":\"ES256\",\"kid\":\"%s\",\"typ\":\"baton-release+"
+             "jws\"}\n",
                     BATON_ERR_JWS_FORMAT},
             {"[]", BATON_ERR_JWS_FORMAT},
             {"", BATON_ERR_JWS_FORMAT},
@@ -680,6 +694,7 @@ int main(void) {
             cmocka_unit_test(test_paths),
             cmocka_unit_test(test_payload_count),
             cmocka_unit_test(test_every_truncation),
+            cmocka_unit_test(test_every_addition),
             cmocka_unit_test(test_every_byte),
             cmocka_unit_test(test_header),
             cmocka_unit_test(test_payload_is_json_only_behind_a_signature),
