@@ -7,7 +7,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "baton-posix/transport.h"
 
-#include <curl/curl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,50 +15,7 @@
 #include <unistd.h>
 
 #include "baton/error.h"
-
-enum {
-    STEP_MS = 200, // how long a call waits for the network
-    BODY_BYTES = CURL_MAX_WRITE_SIZE,
-    URL_BYTES = 8192,
-};
-
-// CURLE_TOO_LARGE, which libcurl 8.6 and later have for a line of the header.
-#define CODE_TOO_LARGE 100
-
-// 2024-01-01: a clock before it was never set.
-#define CLOCK_FLOOR_S 1704067200
-
-enum state { IDLE, OPENING, READING, ENDED };
-
-struct baton_transport_curl {
-    struct baton_transport transport;
-    struct baton_transport_curl_options options;
-    CURL *easy;
-    CURLM *multi;
-    struct curl_slist *headers;
-    char pin[64]; // as libcurl wants it
-
-    enum state state;
-    struct baton_request request; // what is being opened
-    struct baton_response response;
-    struct baton_http_head head;
-    struct baton_http_pace pace;
-    int verdict; // on the header: see baton_http_head_judge; AGAIN: not yet
-    int result;  // of the transfer, once it is over; AGAIN: not yet
-    bool is_running;
-    bool is_paused;
-    bool is_answer_awaited; // connected, the request is on its way
-    curl_socket_t kept;     // what the last transfer went over
-    uint32_t redirects;
-    uint32_t since_ms; // when the hop or the wait for its answer began
-    uint32_t received;
-    char url[URL_BYTES];      // of this hop
-    char location[URL_BYTES]; // of the next
-    char error[CURL_ERROR_SIZE];
-    size_t body_at;
-    size_t body_len;
-    uint8_t body[BODY_BYTES];
-};
+#include "transport_curl_state.h"
 
 static uint32_t now_ms(void) {
     struct timespec now;
@@ -68,44 +24,7 @@ static uint32_t now_ms(void) {
                       + (uint64_t)now.tv_nsec / 1000000);
 }
 
-// ---- Certificates ----------------------------------------------------------
-
-static bool has_chain(const struct baton_transport_curl *self) {
-    const struct baton_transport_curl_options *options = &self->options;
-    return options->pin == NULL || options->ca_file != NULL
-           || options->ca_pem != NULL;
-}
-
-static enum baton_clock_trust trust_clock(
-        const struct baton_transport_curl *self) {
-    const struct baton_clock *clock = self->options.clock;
-    uint64_t unix_s;
-    if (clock != NULL) {
-        return clock->now(clock->context, &unix_s);
-    }
-    return time(NULL) < CLOCK_FLOOR_S ? BATON_CLOCK_NONE : BATON_CLOCK_SET;
-}
-
-// libcurl passes on what OpenSSL found: X509_V_ERR_ and these numbers.
-static int judge_certificate(const struct baton_transport_curl *self) {
-    long found = 0;
-    curl_easy_getinfo(self->easy, CURLINFO_SSL_VERIFYRESULT, &found);
-    switch (found) {
-    case 0:
-    case 1: // the chain was not complained about, so it was the name
-    case 62:
-    case 64:
-        return BATON_ERR_TLS_HOST;
-    case 9:
-        return trust_clock(self) == BATON_CLOCK_SET
-                       ? BATON_ERR_TLS_NOT_YET_VALID
-                       : BATON_ERR_TLS_CLOCK;
-    case 10:
-        return BATON_ERR_TLS_EXPIRED;
-    default:
-        return BATON_ERR_TLS_UNTRUSTED;
-    }
-}
+// ---- The pinned key --------------------------------------------------------
 
 static void write_pin(char out[64], const uint8_t pin[32]) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -247,8 +166,8 @@ static int start_hop(struct baton_transport_curl *self) {
     if (err) {
         return err;
     }
-    if (url.is_https && has_chain(self)
-            && trust_clock(self) == BATON_CLOCK_NONE) {
+    if (url.is_https && baton_transport_curl_has_chain(self)
+            && baton_transport_curl_trust_clock(self) == BATON_CLOCK_NONE) {
         return BATON_ERR_TLS_CLOCK;
     }
     err = add_headers(self, &url);
@@ -281,50 +200,6 @@ static int start_hop(struct baton_transport_curl *self) {
 
 // ---- Driving it ------------------------------------------------------------
 
-static int judge_break(const struct baton_transport_curl *self) {
-    // libcurl tells a bad chunk by its message only.
-    return strstr(self->error, "chunk") != NULL ? BATON_ERR_HTTP_FORMAT
-                                                : BATON_ERR_NET_RESET;
-}
-
-static int judge_code(const struct baton_transport_curl *self, CURLcode code) {
-    bool is_head = self->verdict == BATON_ERR_AGAIN;
-    switch (code) {
-    case CURLE_OK:
-        return is_head ? BATON_ERR_NET_RESET : 0;
-    case CURLE_URL_MALFORMAT:
-        return BATON_ERR_URL;
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        return BATON_ERR_NET_DNS;
-    case CURLE_COULDNT_CONNECT:
-        return BATON_ERR_NET_CONNECT;
-    case CURLE_OPERATION_TIMEDOUT:
-        return BATON_ERR_NET_TIMEOUT;
-    case CURLE_SSL_CONNECT_ERROR:
-        return BATON_ERR_TLS;
-    case CURLE_PEER_FAILED_VERIFICATION:
-        return judge_certificate(self);
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-        return BATON_ERR_TLS_UNTRUSTED;
-    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-        return BATON_ERR_TLS_PIN;
-    case CURLE_PARTIAL_FILE:
-        return is_head ? BATON_ERR_NET_RESET : BATON_ERR_HTTP_LENGTH;
-    case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_UNSUPPORTED_PROTOCOL: // HTTP/0.9: no header at all
-        return BATON_ERR_HTTP_FORMAT;
-    case CURLE_OUT_OF_MEMORY:
-        // libcurl ends a single line of more than 100 KB with this.
-        return is_head && self->head.count > 0 ? BATON_ERR_HTTP_HEADER_SIZE
-                                               : BATON_ERR_NOMEM;
-    default:
-        return (int)code == CODE_TOO_LARGE ? BATON_ERR_HTTP_HEADER_SIZE
-                                           : judge_break(self);
-    }
-}
-
 // What the header said of the length must hold also where libcurl does not
 // check it, as for a range in chunks.
 static int judge_length(const struct baton_transport_curl *self) {
@@ -336,7 +211,8 @@ static int judge_length(const struct baton_transport_curl *self) {
 static void end_transfer(struct baton_transport_curl *self, CURLcode code) {
     curl_easy_getinfo(self->easy, CURLINFO_ACTIVESOCKET, &self->kept);
     bool is_judged = self->verdict != 0 && self->verdict != BATON_ERR_AGAIN;
-    self->result = is_judged ? self->verdict : judge_code(self, code);
+    self->result =
+            is_judged ? self->verdict : baton_transport_curl_judge(self, code);
     if (self->result == 0) {
         self->result = judge_length(self);
     }
@@ -576,7 +452,7 @@ static CURLcode set_trust(struct baton_transport_curl *self) {
         write_pin(self->pin, options->pin);
         code = curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, self->pin);
     }
-    bool is_judged = has_chain(self);
+    bool is_judged = baton_transport_curl_has_chain(self);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, is_judged ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, is_judged ? 2L : 0L);
     return code;
