@@ -121,7 +121,6 @@ static int encode_with(struct codec_pack *self, const struct codec_align *align,
     for (uint32_t i = 0; i < info.segment_count; i++) {
         body_len += lens[i];
     }
-    free(self->payload);
     self->payload_len = header_len + body_len;
     self->payload = malloc(self->payload_len + 1);
     if (self->payload == NULL) {
@@ -164,11 +163,43 @@ static int verify(const struct codec_pack *self) {
     return err;
 }
 
-// What fits the profiles, with and without a base.
-static const struct codec_settings settings_of[2][2] = {
-        {{{11, 9, 8}, 384}, {{11, 10, 10}, 8}},
-        {{{11, 11, 10}, 1536}, {{12, 12, 12}, 8}},
+// What fits the profiles, with and without a base: more for literals, or more
+// for the address map. Which is better depends on the image, so all are tried.
+#define ATTEMPTS 2
+static const struct codec_settings settings_of[2][2][ATTEMPTS] = {
+        {{{{11, 9, 8}, 384}, {{10, 9, 8}, 640}},
+                {{{11, 10, 10}, 8}, {{11, 9, 9}, 8}}},
+        {{{{11, 11, 10}, 1536}, {{12, 11, 9}, 1280}},
+                {{{12, 12, 12}, 8}, {{12, 11, 11}, 8}}},
 };
+
+static void tell_progress(const struct codec_pack *self, uint32_t done) {
+    if (self->on_progress != NULL) {
+        self->on_progress(done, ATTEMPTS + 2);
+    }
+}
+
+static int encode(struct codec_pack *self, const struct codec_align *align) {
+    bool has_base = self->encoding == BATON_CODEC_DELTA;
+    for (uint32_t i = 0; i < ATTEMPTS; i++) {
+        struct codec_pack attempt = *self;
+        attempt.payload = NULL;
+        int err = encode_with(
+                &attempt, align, &settings_of[self->profile][!has_base][i]);
+        if (err) {
+            free(attempt.payload);
+            return err;
+        }
+        if (self->payload == NULL || attempt.payload_len < self->payload_len) {
+            free(self->payload);
+            *self = attempt;
+        } else {
+            free(attempt.payload);
+        }
+        tell_progress(self, i + 2);
+    }
+    return 0;
+}
 
 int codec_pack(struct codec_pack *self) {
     struct codec_align align = {0};
@@ -197,11 +228,16 @@ int codec_pack(struct codec_pack *self) {
     codec_image_find_areas(has_base ? &old_image : &new_image, areas);
     old_image.areas = areas;
     new_image.areas = areas;
-    int err = codec_align(&align, &old_image, &new_image) ? encode_with(
-                      self, &align, &settings_of[self->profile][!has_base])
-                                                          : BATON_ERR_NOMEM;
+    tell_progress(self, 0);
+    int err = BATON_ERR_NOMEM;
+    if (codec_align(&align, &old_image, &new_image)) {
+        tell_progress(self, 1);
+        err = encode(self, &align);
+    }
     free(align.source);
-    return err ? err : verify(self);
+    err = err ? err : verify(self);
+    tell_progress(self, ATTEMPTS + 2);
+    return err;
 }
 
 // ---- Decode
