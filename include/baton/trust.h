@@ -16,9 +16,11 @@
 // When to fetch keys.jws (the agent's part):
 // - baton_manifest_open says BATON_ERR_KEY_UNKNOWN;
 // - baton_manifest_judge says BATON_ERR_KEYS_EXPIRED;
-// - a release was judged good and would be installed now, once before that: a
-//   release key that was withdrawn stops there, as whoever holds it would never
-//   make the first two happen.
+// - a release was judged good and would be installed now, or has a sequence
+//   number higher than any before: once before that. A release key that was
+//   withdrawn stops there, as whoever holds it would never make the first two
+//   happen; and a number that it signed must not count, or the highest one
+//   would shut out the owner.
 // Then baton_trust_install_keys, and the release is opened and judged again.
 #ifndef BATON_TRUST_H
 #define BATON_TRUST_H
@@ -108,7 +110,8 @@ int baton_trust_install_keys(struct baton_trust *self,
         char *buf, size_t len, const struct baton_trust_time *time);
 
 // Remembers a sequence number where it is higher than all before. Call it when
-// baton_manifest_judge has returned 0 or BATON_ERR_MANIFEST_ROLLOUT.
+// baton_manifest_judge has returned 0 or BATON_ERR_MANIFEST_ROLLOUT and, with a
+// root, keys.jws was looked at.
 //
 // store       NULL: in *self only
 // Flash       one write where it is higher, else none
