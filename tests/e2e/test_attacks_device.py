@@ -87,7 +87,7 @@ class World:
         self.put("stable.jws", self.owner.keys[signer].jws(payload))
         return payload
 
-    def run(self, name="stable.jws", **settings):
+    def run(self, name="stable.jws", args=(), **settings):
         """The device's boots until it rests; its version, and all it said."""
         self.server.log.clear()
         environment = {
@@ -97,9 +97,9 @@ class World:
         done = self.baton(
             "sim", "--flash", "dev.bin", "--fs", "fs", "--micropython",
             ROOT / "build" / "examples" / "device", "--max-boots", "6",
-            "--timeout", "60", "--json", env=environment)
+            "--timeout", "60", "--json", *args, env=environment)
         *console, last = done.stdout.splitlines()
-        report = json.loads(last)
+        report = self.report = json.loads(last)
         assert report["exit"] in (0, 3), last  # at rest, or it said why not
         assert report["violations"] == 0 and report["state"] == "VALID", last
         return report["version"], "\n".join(console)
@@ -370,3 +370,37 @@ def test_attack_mirror_tampering(world):
                 assert running == "v0" and "BATON_ERR_" in said, (path, at)
         world.server.files[path] = files[path]
     world.takes("v1")
+
+
+@pytest.mark.parametrize("mode", ["before", "torn", "garbage", "after"])
+def test_trust_survives_every_cut(world, mode):
+    """The power is cut at each flash operation that installs a key set and
+    notes a sequence number: what was withdrawn stays so."""
+    nobody = {"rollout": {"permille": 0, "salt": "x"}}
+    world.serve(1, 1, **nobody)
+    world.refuses("MANIFEST_ROLLOUT")
+    saved = {name: (world.folder / name).read_bytes()
+             for name in ("dev.bin", "dev.bin.board")}
+
+    def begin():
+        for name, data in saved.items():
+            (world.folder / name).write_bytes(data)
+        world.serve_keys(2, "b")
+        world.serve(2, 5, signer="b", **nobody)
+
+    begin()
+    world.refuses("MANIFEST_ROLLOUT")
+    operations = world.report["operations"]
+    assert 4 <= operations < 100
+    for number in range(1, operations + 1):
+        begin()
+        args = ("--cut-at", number, "--cut-mode", mode, "--seed", number)
+        running, said = world.run(args=args)
+        assert running == "v0" and world.report["cut"], (number, said)
+        world.server.files["/keys.jws"] = Answer(status=404)
+        world.serve(3, 9, signer="a")
+        world.refuses("KEY_UNKNOWN")
+        world.serve(3, 4, signer="b")
+        world.refuses("MANIFEST_OLD")
+    world.serve(3, 6, signer="b")
+    world.takes("v3")
