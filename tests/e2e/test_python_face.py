@@ -733,3 +733,14 @@ print(peak[0], live() - before)
     peak, after = map(int, console[2].split())
     assert idle < 500 and after < 500, console
     assert peak < 16 * 1024, console
+
+
+def test_garbage_is_collected_all_the_time(channel):
+    # What C holds must not be collected, whenever that happens.
+    channel.boot("import gc\ngc.threshold(1)\nimport baton\nbaton.start()\n")
+    channel.release("v2")
+    console, report = channel.run(
+        f"print(baton.update({CHANNEL!r}, keys={channel.key!r}))\n"
+        "print(baton.status()['error'])\n")
+    assert console == ["runs v1", "runs v2", "False", "0"]
+    assert runs(report) == ("ota_1", "v2", "VALID")
