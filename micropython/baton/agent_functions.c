@@ -27,7 +27,7 @@ enum {
 enum { ALLOW_UNSIGNED = 1, TRUSTED_TLS = 2 };
 
 // Where Python gives what.
-enum { TEXT_PRODUCT, TEXT_BOARD, TEXT_DEVICE_ID, TEXTS };
+enum { TEXT_PRODUCT, TEXT_BOARD, TEXT_DEVICE_ID, TEXT_REPORT, TEXTS };
 enum {
     NUMBER_FLAGS,
     NUMBER_TRIAL_MS,
@@ -180,6 +180,7 @@ static void set_texts(struct agent_handle *self,
     self->texts = tuple;
     config->product = get_text(items[TEXT_PRODUCT]);
     config->board = get_text(items[TEXT_BOARD]);
+    config->report_url = get_text(items[TEXT_REPORT]);
     baton_binding_data(items[TEXT_DEVICE_ID], &id);
     config->device_id = id.buf;
     config->device_id_len = id.len;

@@ -238,9 +238,15 @@ def test_an_exception_out_of_the_network_code(plain):
         "    while agent.step() != baton.IDLE: pass\n"
         "except KeyboardInterrupt: print('interrupted')\n"
         "attempt(agent.step)\n"
-        "print(baton.update(%r, allow_unsigned=True))\n" % (URL, URL))
+        "agent.cancel()\n"
+        "calls[0] = 0\n"
+        "try:\n"
+        "    baton.update(%r, allow_unsigned=True)\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+        "print(baton.update(%r, allow_unsigned=True))\n" % (URL, URL, URL))
     assert console[1] == "interrupted"
     assert console[2].startswith("step raises BATON_ERR_STATE")
+    assert console[3] == "interrupted"
     assert console[-1] == "False" and runs(report) == ("ota_1", "v2", "VALID")
 
 
@@ -448,6 +454,31 @@ def test_channel(channel):
     assert runs(report)[1] == "v3"
 
 
+@pytest.mark.parametrize("options, codec, encoding", [
+    (["--from", "v1.img"], True, "delta"), ([], True, "packed"),
+    ([], False, "raw"), (["--raw-only"], True, "raw")])
+def test_encodings(channel, options, codec, encoding):
+    channel.release("v2", *options)
+    console, report = channel.run(
+        f"baton.update({CHANNEL!r}, keys={channel.key!r}, product='lamp',\n"
+        f"    codec={codec}, reboot=False)\n"
+        "status = baton.status()\n"
+        "print(status['encoding'], status['bytes'], status['text'])\n")
+    name, fetched, *_ = console[1].split(" ")
+    assert name == encoding, console
+    assert (int(fetched) >= SIZE) == (encoding == "raw")
+
+
+def test_report(channel):
+    # What became of an update is told before the next check.
+    channel.release("v2")
+    options = (f"keys={channel.key!r}, product='lamp', "
+               "report='http://192.168.4.2:8000/report'")
+    channel.run(f"baton.update({CHANNEL!r}, {options})\n")
+    log = [line for line in channel.server.log().splitlines() if "report" in line]
+    assert len(log) == 1, log
+
+
 def test_channel_of_somebody_else(channel, baton):
     channel.release("v2")
     baton("key", "new", "other.pem", code=0)
@@ -592,6 +623,20 @@ def stage(device, main, **options):
         f"old = os.uname().version.startswith('v1')\n"
         f"def go(): attempt(baton.update, {URL!r}, sha256='{sha256}', retries=1,\n"
         f"    retry_min_ms=10)\n" + main, **options)
+
+
+def test_hooks_of_a_trial(plain):
+    # start() knows nothing of them; the trial asks them all the same.
+    console, report = stage(
+        plain, "asked = []\n"
+        "def decide(question, release):\n"
+        "    asked.append(question)\n"
+        "    return asked.count(question) > 2 or 20\n"
+        "if old: go()\n"
+        f"print(baton.update({URL!r}, allow_unsigned=True, decide=decide))\n"
+        "print(asked)\n")
+    assert console[-2:] == ["False", "[3, 3, 3]"]
+    assert runs(report) == ("ota_1", "v2", "VALID")
 
 
 def test_the_application_confirms(plain):

@@ -168,7 +168,8 @@ class Agent:
         self.keep_running = bool(get("keep_running"))
         flags |= _KEEP_RUNNING if self.keep_running else 0
         flags |= _REQUIRE_CLOCK if get("require_clock") else 0
-        texts = (get("product", ""), get("board", ""), _device_id(get("device_id")))
+        texts = (get("product", ""), get("board", ""), _device_id(get("device_id")),
+                 get("report", ""))
         numbers = (
             flags,
             int(get("deadline_s", 300) * 1000),
@@ -233,11 +234,20 @@ class Agent:
         return self.state
 
     def on_trial(self):
-        return _call(_baton.agent_status, self._handle)[_TRIAL_BOOT] > 0
+        try:
+            return _baton.agent_status(self._handle)[_TRIAL_BOOT] > 0
+        except OSError:
+            return False  # ended by an exception
 
     def mark(self):
         """The reset that follows is wanted, and no fault of a trial."""
         _call(_baton.agent_mark, self._handle)
+
+    def hook(self, options):
+        """Takes feed, decide and event from a dict, where they are in it."""
+        for name in ("feed", "decide", "event"):
+            if name in options:
+                setattr(self._port, "user_" + name, options[name])
 
     def confirm(self):
         """The version on trial is healthy: keeps it, from the next step on."""
@@ -257,7 +267,10 @@ class Agent:
 
     def cancel(self):
         """Gives up what is under way; what was downloaded stays for later."""
-        _call(_baton.agent_cancel, self._handle)
+        try:
+            _call(_baton.agent_cancel, self._handle)
+        except Error:
+            pass  # ended by an exception already
 
     def status(self):
         """How the last update went, as a dict."""
@@ -312,11 +325,13 @@ def _mpy_abi():
 
 
 def _get(options):
-    # The agent of a trial goes on, with other sources; else a fresh one.
+    # The agent of a trial, with the caller's hooks; else a fresh one.
     global _agent
-    if _agent is None or _agent.state == IDLE:
-        _agent = None
+    _drop()
+    if _agent is None:
         _agent = Agent(options)
+    else:
+        _agent.hook(options)
     return _agent
 
 
@@ -354,15 +369,27 @@ def update(url, *, sha256=None, ca=None, pin=None, keys=None, progress=None,
     options["keys"] = keys
     options["keep_running"] = not reboot
     options.setdefault("retries", 4)  # some ten seconds: a script waits here
+    source = dict(sha256=sha256, ca=ca, pin=pin, allow_unsigned=allow_unsigned)
     agent = _get(options)
-    if agent.by_application and agent.on_trial():
-        return False  # first things first: confirm() or revert()
     try:
-        agent.check(url, sha256=sha256, ca=ca, pin=pin,
-                    allow_unsigned=allow_unsigned)
+        if agent.on_trial():
+            if agent.by_application:
+                return False  # first things first: confirm() or revert()
+            # The server's answer proves the version; what start() was not told
+            # holds from then on.
+            agent.check(url, **source)
+            agent._run(until=_is_over)
+            agent.cancel()
+            agent = None  # not two of them in memory
+            agent = _get(options)
+        agent.check(url, **source)
         return agent._run(progress)
     finally:
         _drop()
+
+
+def _is_over(agent):
+    return not agent.on_trial()
 
 
 def check(url, *, sha256=None, ca=None, pin=None, keys=None,
@@ -394,7 +421,8 @@ def confirm():
     was = agent.on_trial()
     if was:
         agent.confirm()
-        agent._run(until=lambda self: not self.on_trial())
+        agent._run(until=_is_over)
+        agent.cancel()
     _drop()
     return was
 
@@ -431,20 +459,24 @@ async def run(url, *, interval_s=3600, sha256=None, ca=None, pin=None,
     import asyncio
 
     options["keys"] = keys
+    source = dict(sha256=sha256, ca=ca, pin=pin, allow_unsigned=allow_unsigned,
+                  wait_ms=0)
     while True:
         agent = _get(dict(options))
         try:
-            if not (agent.by_application and agent.on_trial()):
-                agent.check(url, sha256=sha256, ca=ca, pin=pin, wait_ms=0,
-                            allow_unsigned=allow_unsigned)
+            is_trial = agent.on_trial()
+            if not (is_trial and agent.by_application):
+                agent.check(url, **source)
             last = None
-            while agent.step() != IDLE:
+            while agent.step() != IDLE and not (is_trial and _is_over(agent)):
                 now = (agent.state, agent.done)
                 # Other tasks come first, and longer where nothing moves.
                 await asyncio.sleep_ms(
                     min(agent.wait_ms, 1000) or (10 if now == last else 0))
                 last = now
         finally:
+            agent.cancel()
             agent = None
             _drop()
-        await asyncio.sleep(interval_s)
+        if not is_trial:
+            await asyncio.sleep(interval_s)
