@@ -11,5 +11,5 @@ def test_lives(repo):
          "--seed", "1000"],
         capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
-    words = done.stdout.split()
+    words = done.stdout.replace(",", "").split()
     assert "cuts" in words and int(words[words.index("cuts") - 1]) > 0
