@@ -30,6 +30,7 @@
 #define FLAG_GIVEN_UP     0x02u
 #define FLAG_OVER         0x04u
 #define FLAG_CLOSED       0x08u // the state says so, too
+#define FLAGS_UNUSED      0xF0u
 
 #define SEEN_NETWORK 0x01u
 #define SEEN_CRASH   0x02u
@@ -71,10 +72,10 @@ static int count_failures(const uint8_t *label) {
     return count_cleared(label[AT_FAILURES], 8);
 }
 
-// Nothing here clears the upper flags: a byte of zero is somebody else's.
+// Nothing here clears the upper flags: without them it is somebody else's.
 static bool is_foreign(const uint8_t *label) {
     return count_boots(label) < 0 || count_failures(label) < 0
-           || label[AT_FLAGS] == 0;
+           || (label[AT_FLAGS] & FLAGS_UNUSED) == 0;
 }
 
 static bool has_flag(const uint8_t *label, uint32_t flag) {

@@ -28,9 +28,9 @@
 // A label with bytes 0-6 all ones is one nobody counted in: baton_slots_switch
 // leaves it so. esp_ota_set_boot_partition keeps the label instead: a trial it
 // begins starts a new count where the one before had ended by Baton's hand
-// (bit 3), and goes on with the old count where it had not. Counts whose bits
-// are not cleared from the lowest up, and flags of zero, are somebody
-// else's: such a label is begun anew by rewriting the record.
+// (bit 3), and goes on with the old count where it had not. A label whose counts
+// are not cleared from the lowest bit up, or without any of the four unused
+// flags, is somebody else's: it is begun anew by rewriting the record.
 //
 // Flash that is programmed in units above 4 bytes (encrypted) cannot clear
 // single bits: there the record is rewritten, erase and program, and a cut in
