@@ -201,6 +201,8 @@ static void retry_later(struct baton_agent *self, int err) {
     }
     uint32_t ms = back_off_ms(self);
     baton_agent_parts_close(self);
+    // What follows may be of another file, where nothing tells them apart.
+    self->is_resumed = self->is_resumed || self->phase == PHASE_BODY_READ;
     self->phase = phases[self->phase].again;
     baton_agent_parts_tell(self, BATON_AGENT_EVENT_RETRY, err, ms);
     baton_agent_parts_wait(self, ms);

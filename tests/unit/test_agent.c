@@ -216,6 +216,28 @@ static void test_changed(void **state) {
     end();
 }
 
+// The same, and nothing tells the two files apart: once more, all of it.
+static void test_changed_unnoticed(void **state) {
+    (void)state;
+    begin();
+    agent_world_serve(&device, "new.bin", image, image_len, "");
+    device.server.break_after = 30000;
+    device.server.break_err = BATON_ERR_NET_RESET;
+    assert_int_equal(baton_agent_check(&device.agent, &unsigned_source), 0);
+    while (device.events[BATON_AGENT_EVENT_RETRY] == 0) {
+        baton_agent_step(&device.agent, NULL);
+    }
+    struct world_image other = {.fill = 9, .payload_bytes = 50000};
+    size_t len;
+    uint8_t *replaced = world_make_image(&other, &len);
+    agent_world_serve(&device, "new.bin", replaced, len, "");
+    assert_int_equal(agent_world_run(&device), BATON_AGENT_REBOOTING);
+    assert_memory_equal(
+            device.world.bytes + device.slots[1].addr, replaced, len);
+    free(replaced);
+    end();
+}
+
 static void test_back_off(void **state) {
     (void)state;
     begin();
@@ -333,6 +355,7 @@ int main(void) {
             cmocka_unit_test(test_broken_connection),
             cmocka_unit_test(test_no_ranges),
             cmocka_unit_test(test_changed),
+            cmocka_unit_test(test_changed_unnoticed),
             cmocka_unit_test(test_back_off),
             cmocka_unit_test(test_cuts_by_digest),
             cmocka_unit_test(test_cuts_unsigned),
