@@ -128,21 +128,6 @@ int baton_trust_load(
     return err;
 }
 
-static int save_keys(
-        const struct baton_trust *self, const struct baton_store *store) {
-    uint8_t raw[KEYS_BYTES];
-    size_t len = HEAD_BYTES + self->key_count * BATON_P256_KEY_BYTES;
-    raw[0] = LAYOUT;
-    memcpy(raw + 1, self->root, TAG_BYTES);
-    put_u32(raw + 9, self->keys_version);
-    put_u32(raw + 13, (uint32_t)self->keys_expires);
-    put_u32(raw + 17, (uint32_t)(self->keys_expires >> 32));
-    put_u32(raw + 21, self->sequence);
-    raw[25] = self->key_count;
-    memcpy(raw + HEAD_BYTES, self->keys, len - HEAD_BYTES);
-    return store->set(store->context, NAME_KEYS, raw, len);
-}
-
 static int save_root(const struct baton_store *store,
         const uint8_t key[BATON_P256_KEY_BYTES]) {
     uint8_t raw[ROOT_BYTES] = {LAYOUT};
@@ -296,21 +281,37 @@ static int open_set(const struct baton_trust *self,
     return err != 0 ? err : read_set(&payload, set);
 }
 
+static int save_set(const struct baton_trust *self,
+        const struct baton_store *store, const struct key_set *set,
+        uint32_t sequence) {
+    uint8_t raw[KEYS_BYTES];
+    size_t len = HEAD_BYTES + set->key_count * BATON_P256_KEY_BYTES;
+    raw[0] = LAYOUT;
+    memcpy(raw + 1, self->root, TAG_BYTES);
+    put_u32(raw + 9, set->version);
+    put_u32(raw + 13, (uint32_t)set->expires);
+    put_u32(raw + 17, (uint32_t)(set->expires >> 32));
+    put_u32(raw + 21, sequence);
+    raw[25] = set->key_count;
+    memcpy(raw + HEAD_BYTES, set->keys, len - HEAD_BYTES);
+    return store->set(store->context, NAME_KEYS, raw, len);
+}
+
 // With the new set comes the sequence number it starts from: its own, or the
 // highest seen under the set before it.
 static int install(struct baton_trust *self, const struct baton_store *store,
         const struct key_set *set) {
-    struct baton_trust next = *self;
-    next.keys_version = set->version;
-    next.keys_expires = set->expires;
-    next.sequence = set->sequence != 0 ? set->sequence : self->sequence;
-    next.key_count = set->key_count;
-    memcpy(next.keys, set->keys, sizeof(next.keys));
-    int err = store != NULL ? save_keys(&next, store) : 0;
-    if (err == 0) {
-        *self = next;
+    uint32_t sequence = set->sequence != 0 ? set->sequence : self->sequence;
+    int err = store != NULL ? save_set(self, store, set, sequence) : 0;
+    if (err != 0) {
+        return err;
     }
-    return err;
+    self->keys_version = set->version;
+    self->keys_expires = set->expires;
+    self->sequence = sequence;
+    self->key_count = set->key_count;
+    memcpy(self->keys, set->keys, sizeof(self->keys));
+    return 0;
 }
 
 int baton_trust_install_keys(struct baton_trust *self,

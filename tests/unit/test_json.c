@@ -56,10 +56,11 @@ static void test_bad(void **state) {
             "{\"a\":\"\x01\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12\"}",
             "{\"a\":\"\\u000g\"}", "{\"a\":\"\\ud800\"}",
             "{\"a\":\"\\ud800\\u0041\"}", "{\"a\":\"\\udc00\"}",
-            "{\"a\":\"\\u0000\"}", "{\"\\u0061\":1}", "{\"a\\n\":1}",
-            "{\"a\":\"\xC3\"}", "{\"a\":\"\xC0\x80\"}",
-            "{\"a\":\"\xED\xA0\x80\"}", "\xEF\xBB\xBF{}", "{\"a\":1/**/}",
-            "{\"a\":1}\x01", "{\"a\" 1}", "{\"a\"::1}", "{{}}", "{\"a\":\"b}"};
+            "{\"a\":\"\\udc00\\udc00\"}", "{\"a\":\"\\u0000\"}",
+            "{\"\\u0061\":1}", "{\"a\\n\":1}", "{\"a\":\"\xC3\"}",
+            "{\"a\":\"\xC0\x80\"}", "{\"a\":\"\xED\xA0\x80\"}",
+            "\xEF\xBB\xBF{}", "{\"a\":1/**/}", "{\"a\":1}\x01", "{\"a\" 1}",
+            "{\"a\"::1}", "{{}}", "{\"a\":\"b}"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         if (check(bad[i]) != BATON_ERR_JSON_FORMAT) {
             fail_msg("%d: %s", check(bad[i]), bad[i]);
@@ -107,6 +108,13 @@ static void test_limits(void **state) {
         assert_int_equal(check(text),
                 names <= BATON_JSON_NAMES_MAX ? 0 : BATON_ERR_JSON_LIMIT);
     }
+    // Names of objects that were left count no more.
+    strcpy(text, "{\"a\":[0");
+    for (unsigned i = 0; i < 40; i++) {
+        strcat(text, ",{\"b\":0,\"c\":0}");
+    }
+    strcat(text, "]}");
+    assert_int_equal(check(text), 0);
     static char large[BATON_JSON_BYTES_MAX + 2];
     memset(large, ' ', sizeof(large));
     large[0] = '{';

@@ -132,6 +132,7 @@ static void test_values(void **state) {
             {"product", "5", BATON_ERR_MANIFEST_FORMAT},
             {"product", "\"a\\u0007\"", BATON_ERR_MANIFEST_FORMAT},
             {"product", "\"a\\n\"", BATON_ERR_MANIFEST_FORMAT},
+            {"product", "\"a\\u007f\"", BATON_ERR_MANIFEST_FORMAT},
             {"version", "\"" LONG63 "\"", 0},
             {"version", "\"" LONG63 "4\"", BATON_ERR_MANIFEST_FORMAT},
             {"notes", "\"a\\tb\\u001b\"", BATON_ERR_MANIFEST_FORMAT},
