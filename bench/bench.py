@@ -3,6 +3,7 @@
 import argparse
 import filecmp
 import json
+import math
 import os
 import re
 import shutil
@@ -28,6 +29,8 @@ def arguments():
                         default="all", help="whose decoder's instructions to "
                         "count; but for our deltas only on images up to 512 "
                         "KiB")
+    parser.add_argument("--again", metavar="FILE", help="measure nothing: the "
+                        "tables of these results")
     parser.add_argument("--json", metavar="FILE", help="results for gate.py")
     parser.add_argument("--doc", metavar="FILE",
                         help="put the table between the marks in this file")
@@ -187,6 +190,41 @@ def pair_table(pair):
         HEAD, [cells(row, pair) for row in deltas + fulls])
 
 
+def least(pair, wanted):
+    """The smallest row of those wanted."""
+    return min(filter(wanted, pair["rows"]), key=lambda row: row["bytes"],
+               default=None)
+
+
+SUMMARY_HEAD = ["pair", "image", "Baton S", "Baton M", "peer in 32 KB",
+                "any peer", "packed S", "packed M", "best full image"]
+
+
+def summary_cells(pair):
+    """Baton's deltas and packed images beside the best of the others."""
+    def ours(name):
+        return least(pair, lambda row: row["method"] == f"Baton {name}")
+
+    def peer(is_delta, ram):
+        return least(pair, lambda row: not row["is_ours"]
+                     and row["is_delta"] == is_delta and row["ram"] <= ram)
+
+    def tell(row, has_name=False):
+        if row is None:
+            return "-"
+        name = f" {row['method']}" if has_name else ""
+        return f"{row['bytes']}{name}"
+    return [pair["pair"], str(pair["new"]), tell(ours("delta, S")),
+            tell(ours("delta, M")), tell(peer(True, 32 * peers.KIB), True),
+            tell(peer(True, math.inf), True), tell(ours("packed, S")),
+            tell(ours("packed, M")), tell(peer(False, math.inf), True)]
+
+
+def summary(pairs):
+    return "**All pairs**, bytes\n\n" + table(
+        SUMMARY_HEAD, [summary_cells(pair) for pair in pairs])
+
+
 def versions():
     """What was measured, by the tools' own words."""
     def first(*command):
@@ -219,18 +257,21 @@ def put_in(path, text):
 
 def main():
     options = arguments()
-    pairs = []
-    found = find_pairs(options.pairs)
-    if not found:
-        sys.exit("make bench: no NAME/old.bin in " + " ".join(options.pairs))
-    parts = []
-    for name, folder in found.items():
-        pair = measure_pair(name, folder, options)
-        pairs.append(pair)
-        parts.append(pair_table(pair))
-        print(parts[-1] + "\n", flush=True)
-    parts.append("Versions: " + versions() + ".")
-    print(parts[-1])
+    if options.again:
+        with open(options.again, encoding="ascii") as file:
+            pairs = json.load(file)
+    else:
+        pairs = []
+        found = find_pairs(options.pairs)
+        if not found:
+            sys.exit("make bench: no NAME/old.bin in "
+                     + " ".join(options.pairs))
+        for name, folder in found.items():
+            pairs.append(measure_pair(name, folder, options))
+            print(pair_table(pairs[-1]) + "\n", flush=True)
+    parts = [summary(pairs), *map(pair_table, pairs),
+             "Versions: " + versions() + "."]
+    print("\n\n".join(parts if options.again else [parts[0], parts[-1]]))
     if options.json:
         with open(options.json, "w", encoding="ascii") as file:
             json.dump(pairs, file, indent=1)

@@ -4,7 +4,6 @@ import subprocess
 
 import peers
 
-
 # What a profile allows for the decoder's state and context.
 RAM = {"S": 16 * peers.KIB, "M": 32 * peers.KIB}
 
