@@ -120,23 +120,18 @@ static unsigned recent(const struct codec *self, unsigned n) {
 }
 
 static int put(struct codec *self, uint32_t word, unsigned len) {
-    for (unsigned i = 0; i < len; i++) {
-        self->page[CODEC_RECENT_BYTES + self->page_len++] =
-                (uint8_t)(word >> (8 * i));
-        if (self->page_len == CODEC_PAGE_BYTES) {
-            int err = baton_codec_flush(self);
-            if (err) {
-                return err;
-            }
-        }
-    }
+    // A page is written before a whole unit might not fit.
+    int err =
+            self->page_len > CODEC_PAGE_BYTES - 4 ? baton_codec_flush(self) : 0;
+    put_u32(self->page + CODEC_RECENT_BYTES + self->page_len, word);
+    self->page_len = (uint16_t)(self->page_len + len);
     self->realigned = false;
     self->new_off += len;
     self->sure -= self->sure < len ? self->sure : len;
     if (self->new_off == self->next_event) {
         baton_codec_layout_event(self);
     }
-    return 0;
+    return err;
 }
 
 // The bytes of an instruction, by its first one; of a word, to its end.
@@ -317,11 +312,18 @@ static int look(struct codec *self) {
                        config->context, from, self->window, self->window_len);
 }
 
+// Most often it is the segment found before.
 static const struct codec_segment *find_segment(
-        const struct codec_layout *layout, uint32_t off) {
+        struct codec_layout *layout, uint32_t off) {
+    const struct codec_segment *s = &layout->segments[layout->last];
+    if (layout->last < layout->count && off - s->off < s->len) {
+        return s;
+    }
     for (uint32_t i = 0; i < layout->count; i++) {
-        if (off - layout->segments[i].off < layout->segments[i].len) {
-            return &layout->segments[i];
+        s = &layout->segments[i];
+        if (off - s->off < s->len) {
+            layout->last = i;
+            return s;
         }
     }
     return NULL;
@@ -330,7 +332,9 @@ static const struct codec_segment *find_segment(
 // What a unit at the source may see: no more than its segment and the window.
 static void locate(struct codec *self, struct codec_view *view) {
     uint32_t at = self->source - self->window_off;
-    view->layout = self->from_new ? &self->new_layout : &self->old_layout;
+    struct codec_layout *layout =
+            self->from_new ? &self->new_layout : &self->old_layout;
+    view->layout = layout;
     view->areas = self->info->areas;
     view->has_relative = self->info->machine == CODEC_RV32;
     view->registers = &self->registers;
@@ -339,7 +343,7 @@ static void locate(struct codec *self, struct codec_view *view) {
     view->addr = 0;
     view->machine = CODEC_DATA;
     self->unit_place = CODEC_PLACE_NONE;
-    const struct codec_segment *s = find_segment(view->layout, self->source);
+    const struct codec_segment *s = find_segment(layout, self->source);
     if (s != NULL) {
         uint32_t passed = self->source - s->off;
         view->addr = s->addr + passed;

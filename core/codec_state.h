@@ -87,6 +87,7 @@ struct codec_segment {
 
 struct codec_layout {
     uint32_t count;
+    uint32_t last; // found
     struct codec_segment segments[CODEC_SEGMENTS];
 };
 

@@ -74,7 +74,10 @@ void baton_codec_unit_read(
     unit->class = 0;
     unit->len = (uint8_t)(to_word < view->len ? to_word : view->len);
     unit->word = 0;
-    for (unsigned i = unit->len; i-- > 0;) {
+    if (unit->len == 4) {
+        unit->word = get_u32(view->at);
+    }
+    for (unsigned i = unit->len & 3u; i-- > 0;) {
         unit->word = unit->word << 8 | view->at[i];
     }
     if (view->addr == 0) {
