@@ -112,11 +112,12 @@ static bool parse_options(
 static const char *arch_name(unsigned mpy) {
     static const char *const names[] = {[2] = "x64",
             [5] = "armv7m",
+            [6] = "armv7m",
             [7] = "armv7m",
             [8] = "armv7m",
             [10] = "xtensawin",
             [11] = "rv32imc"};
-    unsigned arch = mpy >> 10 & 31u;
+    unsigned arch = mpy >> 10 & 15u;
     return arch < sizeof(names) / sizeof(names[0]) ? names[arch] : NULL;
 }
 
