@@ -279,6 +279,17 @@ def secure(device, certificates, nginx):
     return device
 
 
+def test_credentials_want_a_server_that_is_known(plain):
+    """Whoever signs may be told by the signature; who is asked is not."""
+    lines, _ = plain.run("""
+try:
+    baton.check("https://files.example/stable.jws", authorization="Bearer x")
+except ValueError as exc:
+    print("refused:", exc)
+""")
+    assert "refused: authorization over https needs ca or pin" in lines
+
+
 def test_https_with_a_ca(secure):
     secure.serve("good")
     console, report = secure.run(

@@ -213,6 +213,9 @@ class Agent:
         flags = _ALLOW_UNSIGNED if o["allow_unsigned"] else 0
         if o["ca"] is not None or o["pin"] is not None:
             flags |= _TRUSTED_TLS
+        elif o["authorization"] is not None and o["url"].startswith("https"):
+            # A signature vouches for what comes, but not for who asks.
+            raise ValueError("authorization over https needs ca or pin")
         if self._use_codec and self._codec is None:
             gc.collect()
             size = _baton.agent_codec_bytes()
