@@ -114,11 +114,6 @@ int baton_codec_flush(struct codec *self) {
     return err;
 }
 
-// The n-th last byte of the output.
-static unsigned recent(const struct codec *self, unsigned n) {
-    return self->page[CODEC_RECENT_BYTES + self->page_len - n];
-}
-
 static int put(struct codec *self, uint32_t word, unsigned len) {
     // A page is written before a whole unit might not fit.
     int err =
@@ -153,71 +148,6 @@ static int put_byte(struct codec *self, unsigned byte) {
     }
     self->unit_at++;
     return put(self, byte, 1);
-}
-
-// ---- Literal bytes
-
-// Where byte's candidate, having agreed so far, goes on: 1 + its next bit; 0:
-// it does not agree.
-static unsigned expect(unsigned candidate, unsigned partial, unsigned bit) {
-    return (candidate | 256) >> (bit + 1) == partial
-                   ? 1 + (candidate >> bit & 1)
-                   : 0;
-}
-
-// What instruction the byte is of, and where in it; of data, where in a word.
-static unsigned literal_phase(const struct codec *self) {
-    if (self->new_place != CODEC_PLACE_CODE) {
-        return ((self->new_off + self->new_bias) & 1)
-               | (recent(self, 1) >> 4) << 1;
-    }
-    if (self->unit_at >= self->unit_len) {
-        return 4;
-    }
-    unsigned class = self->info->machine == CODEC_RV32
-                             ? self->unit_first >> 2 & 31u
-                             : self->unit_first & 15u;
-    return self->unit_at | 4 | class << 3;
-}
-
-// A byte, given what the copy has there, or without (old < 0).
-static unsigned ask_literal(struct codec *self, int old, unsigned class) {
-    struct codec_model *m = &self->model;
-    const uint8_t *log2 = self->info->literal_log2;
-    unsigned is_code = self->new_place == CODEC_PLACE_CODE;
-    unsigned has_old = old >= 0;
-    unsigned last = recent(self, 1) >> (log2[1] < 11 ? 6 : 0);
-    unsigned before = log2[2] < 11 ? 0 : recent(self, 2);
-    uint32_t base[3] = {
-            baton_codec_hash(1 + class, has_old | literal_phase(self) << 1),
-            baton_codec_hash(0x100 + last, is_code),
-            baton_codec_hash(0x7000 + before, is_code)};
-    unsigned expected[3] = {(unsigned)(old + self->last_difference[0]) & 255,
-            (unsigned)(old + self->last_difference[1]) & 255, (unsigned)old};
-    unsigned set = has_old ? 2 + (class == 4) : is_code;
-    unsigned partial = 1;
-    for (unsigned bit = 8; bit-- > 0;) {
-        for (unsigned i = 0; i < 3; i++) {
-            uint32_t slot = base[i] + partial * 0x9E35u;
-            self->mixed[i] =
-                    &self->literal_table[i][slot & ((1u << log2[i]) - 1)];
-        }
-        unsigned agreed = 0;
-        for (unsigned i = 0; i < 3 && has_old; i++) {
-            agreed = agreed * 3 + expect(expected[i], partial, bit);
-        }
-        self->mixed[3] = &m->expected[bit * 27 + agreed];
-        partial = partial << 1
-                  | (unsigned)baton_codec_ask_mixed(self, CODEC_ASK_BIT,
-                          (int32_t)bit, m->literal_weight[set * 8 + bit]);
-    }
-    partial &= 255;
-    int32_t difference = (int32_t)partial - old;
-    if (has_old && difference != self->last_difference[0]) {
-        self->last_difference[1] = self->last_difference[0];
-        self->last_difference[0] = difference;
-    }
-    return partial;
 }
 
 // ---- Realignment
@@ -277,7 +207,7 @@ static int step_literal(struct codec *self) {
         }
     }
     self->literals++;
-    return put_byte(self, ask_literal(self, -1, 2));
+    return put_byte(self, baton_codec_ask_literal(self, -1, 2));
 }
 
 // ---- The copy
@@ -555,7 +485,7 @@ static int step_byte(struct codec *self, const uint8_t *at) {
                        | flag(self->since < 8, 4) | flag(self->from_new, 5);
     if (has_old && baton_codec_ask(self, CODEC_ASK_FIX, 0, &m->fix[context])) {
         unsigned class = self->unit_class < 40 ? 3 : 4;
-        int err = put_byte(self, ask_literal(self, at[0], class));
+        int err = put_byte(self, baton_codec_ask_literal(self, at[0], class));
         copy_on(self, 1);
         return err;
     }

@@ -323,6 +323,12 @@ int baton_codec_model_init(struct codec *model,
         const struct baton_codec_info *info);
 int baton_codec_segment_begin(struct codec *model, uint32_t k);
 
+// ---- codec_literal.c: bytes
+
+// A byte, given what the copy has there, or without (old < 0); class: 2 a new
+// one, 3 one mended in a unit of class below 40, 4 in another.
+unsigned baton_codec_ask_literal(struct codec *self, int old, unsigned class);
+
 // ---- codec_model.c: one step of the image
 
 void baton_codec_model_begin(struct codec *self);

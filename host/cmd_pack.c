@@ -125,8 +125,8 @@ static void explain(const struct pack *self) {
 static void add_report(cJSON *json, const struct codec_report *report) {
     cJSON *bytes = cJSON_AddObjectToObject(json, "payload_use");
     for (int k = 0; k < CODEC_PURPOSES; k++) {
-        cJSON_AddNumberToObject(
-                bytes, purposes[k], (double)(sum_of(report, k) / 2048));
+        uint64_t used = sum_of(report, k) / 2048;
+        cJSON_AddNumberToObject(bytes, purposes[k], (double)used);
     }
     cJSON_AddNumberToObject(json, "references", report->references);
     cJSON_AddNumberToObject(json, "fixes", report->fixes);

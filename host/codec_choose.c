@@ -441,7 +441,7 @@ bool codec_choose(struct codec_align *align) {
     free(near);
     struct viterbi v = {
             .diagonals = malloc(bytes * DIAGONALS * sizeof(int32_t)),
-            .ways = malloc(bytes * (DIAGONALS + 1))};
+            .ways = calloc(bytes, DIAGONALS + 1)};
     bool ok = !self.failed && v.diagonals != NULL && v.ways != NULL;
     if (ok) {
         if (self.count > 0) {

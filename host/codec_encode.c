@@ -319,8 +319,11 @@ int codec_encode(const struct codec_align *align,
             .read_new = read_new,
             .write = write_nothing,
             .state = self.model};
+    self.writer.bytes = malloc(info->header_bytes);
+    self.writer.capacity = info->header_bytes;
+    self.writer.len = info->header_bytes;
     int err = BATON_ERR_NOMEM;
-    if (self.model != NULL && self.saved != NULL) {
+    if (self.model != NULL && self.saved != NULL && self.writer.bytes != NULL) {
         err = baton_codec_model_init(self.model, &config, info);
     }
     if (err == 0) {

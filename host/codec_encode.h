@@ -67,8 +67,8 @@ struct codec_settings {
     uint16_t map_entries;
 };
 
-// Encodes all restart segments. *out is one piece for each, by segment_off
-// from 0; the caller frees it.
+// Encodes all restart segments. *out has room for the header, then one piece
+// for each, of lens[i] bytes; the caller frees it.
 int codec_encode(const struct codec_align *align,
         const struct baton_codec_info *info, uint8_t **out, uint32_t *lens,
         struct codec_report *report);

@@ -180,11 +180,11 @@ static void cast_vote(struct votes *self, uint32_t is, uint32_t was) {
     if (vote == NULL) {
         return;
     }
-    if (vote->count == 0) {
-        *vote = (struct vote){is, was, 1};
-    } else if (vote->was == was) {
+    if (vote->count > 0 && vote->was == was) {
         vote->count++;
-    } else if (--vote->count == 0) {
+    } else if (vote->count > 1) {
+        vote->count--;
+    } else {
         *vote = (struct vote){is, was, 1};
     }
 }

@@ -24,7 +24,7 @@ static size_t put_header(uint8_t *at, const struct baton_codec_info *info,
         const uint32_t *lens) {
     size_t len = 96;
     memset(at, 0, len);
-    memcpy(at, "BatP", 4);
+    put_u32(at, 0x50746142); // "BatP"
     at[4] = CODEC_VERSION;
     at[5] = info->encoding;
     at[6] = info->profile;
@@ -73,14 +73,14 @@ static int fill_info(struct codec_pack *self,
     info->segment_count = (self->new_len - 1) / BATON_CODEC_SEGMENT_BYTES + 1;
     memcpy(info->literal_log2, settings->literal_log2, 3);
     info->map_entries = settings->map_entries;
-    if (self->encoding != BATON_CODEC_RAW) {
+    if (new_image != NULL && self->encoding != BATON_CODEC_RAW) {
         info->machine = new_image->machine;
         info->new_code = new_image->code;
         info->features = ends_with_digest(self) ? CODEC_FEATURE_DIGEST : 0;
         memcpy(info->areas, new_image->areas, sizeof(info->areas));
     }
     int err = hash(self->new, self->new_len, info->new_sha256);
-    if (err == 0 && self->encoding == BATON_CODEC_DELTA) {
+    if (err == 0 && old_image != NULL && self->encoding == BATON_CODEC_DELTA) {
         info->old_bytes = self->old_len;
         info->old_code = old_image->code;
         err = hash(self->old, self->old_len, info->old_sha256);
@@ -116,20 +116,12 @@ static int encode_with(struct codec_pack *self, const struct codec_align *align,
     if (err) {
         return err;
     }
-    header_len = put_header(header, &self->info, lens);
-    size_t body_len = 0;
+    (void)put_header(body, &self->info, lens);
+    self->payload = body;
+    self->payload_len = header_len;
     for (uint32_t i = 0; i < info.segment_count; i++) {
-        body_len += lens[i];
+        self->payload_len += lens[i];
     }
-    self->payload_len = header_len + body_len;
-    self->payload = malloc(self->payload_len + 1);
-    if (self->payload == NULL) {
-        free(body);
-        return BATON_ERR_NOMEM;
-    }
-    memcpy(self->payload, header, header_len);
-    memcpy(self->payload + header_len, body, body_len);
-    free(body);
     return baton_codec_header_read(
             self->payload, self->payload_len, &self->info);
 }
@@ -179,26 +171,23 @@ static void tell_progress(const struct codec_pack *self, uint32_t done) {
     }
 }
 
+// The smallest of the attempts. self->payload is NULL before.
 static int encode(struct codec_pack *self, const struct codec_align *align) {
     bool has_base = self->encoding == BATON_CODEC_DELTA;
-    for (uint32_t i = 0; i < ATTEMPTS; i++) {
+    struct codec_pack best = {.payload = NULL};
+    int err = 0;
+    for (uint32_t i = 0; i < ATTEMPTS && err == 0; i++) {
         struct codec_pack attempt = *self;
-        attempt.payload = NULL;
-        int err = encode_with(
+        err = encode_with(
                 &attempt, align, &settings_of[self->profile][!has_base][i]);
-        if (err) {
-            free(attempt.payload);
-            return err;
-        }
-        if (self->payload == NULL || attempt.payload_len < self->payload_len) {
-            free(self->payload);
-            *self = attempt;
-        } else {
-            free(attempt.payload);
-        }
+        bool is_better =
+                best.payload == NULL || attempt.payload_len < best.payload_len;
+        free(is_better ? best.payload : attempt.payload);
+        best = is_better ? attempt : best;
         tell_progress(self, i + 2);
     }
-    return 0;
+    *self = best;
+    return err;
 }
 
 int codec_pack(struct codec_pack *self) {
