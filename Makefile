@@ -89,7 +89,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libtest.a \
 		$(BUILD)/libpack.a $(BUILD)/libbaton.a
 	$(call say,LD,$@)
 	$(call link,$(PSA_LIBS) -lcmocka $(PACK_LIBS) $(MORE_LIBS))
-$(BUILD)/tests/interop/transport_driver: MORE_LIBS := $(CURL_LIBS)
+$(BUILD)/tests/interop/transport_driver: MORE_LIBS := $(CURL_LIBS) -lssl -lcrypto
 
 # Payloads are made by the encoder of the host command.
 

@@ -64,6 +64,14 @@ _Noreturn void board_fail_test(
     longjmp(test_end, 1);
 }
 
+void print_message(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    board_print(text);
+}
+
 void board_assert_text(
         const char *a, const char *b, const char *file, int line) {
     if (strcmp(a, b) != 0) {

@@ -109,8 +109,10 @@ def cause(board):
 # ---- C tests on the board --------------------------------------------------
 
 # Those that take more than some seconds there run with `scripts/board tests`.
-FAST = ["boot", "chip", "digest", "flash_board", "image_check", "names",
-        "slots", "table", "table_csv", "table_names", "table_verify"]
+FAST = ["base64", "boot", "chip", "digest", "error", "flash_board",
+        "flash_store", "http_body", "http_head", "http_url", "image_check",
+        "json", "names", "slots", "table", "table_csv", "table_names",
+        "table_verify"]
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -441,7 +443,7 @@ def trials(tmp_path_factory):
 
 def test_some_kills(trials):
     """A few of `make board-kill`; the seed of a run by hand is another one."""
-    assert trials.kill(10, seed=26) == 0
+    assert trials.kill(6, seed=26) == 0
 
 
 def test_some_cuts(trials):
@@ -449,7 +451,7 @@ def test_some_cuts(trials):
     the header's and the records', and some in between."""
     count = trials.commands()
     assert count > 100
-    plan = [1, 2, count // 2, *range(count - 8, count + 1)]
+    plan = [1, 2, count // 2, *range(count - 6, count + 1)]
     assert trials.cuts(plan=[(n, ("torn", "garbage")[n % 2])
                              for n in plan]) == 0
 

@@ -14,12 +14,13 @@
 //   buf=N  url_bytes=N  most=N  the HTTP client's memory, and how many bytes
 //                         its stream moves at a time
 #define _POSIX_C_SOURCE 200809L
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "../lib/socket_stream.h"
+#include "../lib/tls_stream.h"
 #include "baton-posix/crypto.h"
 #include "baton-posix/transport.h"
 #include "baton/error.h"
@@ -142,7 +143,7 @@ static int make_curl(const struct baton_transport **transport) {
 // ---- The HTTP client -------------------------------------------------------
 
 static struct baton_http http;
-static struct socket_stream stream;
+static struct tls_stream stream;
 static bool is_http;
 
 static int make_http(const struct baton_transport **transport) {
@@ -152,7 +153,8 @@ static int make_http(const struct baton_transport **transport) {
             .clock = &wall,
             .authorization = keep(1, "authorization"),
             .user_agent = keep(2, "agent"),
-            .needs_clock = true,
+            // A pinned key alone has no dates.
+            .needs_clock = get("pin") == NULL || get("ca_file") != NULL,
             .url = url,
             .url_bytes = get("url_bytes") != NULL ? get_number("url_bytes")
                                                   : sizeof(url),
@@ -162,10 +164,14 @@ static int make_http(const struct baton_transport **transport) {
     if (is_http) {
         baton_http_end(&http);
     }
-    is_http = true;
-    socket_stream_begin(&stream, get_number("most"));
+    tls_stream_begin(&stream, get_number("most"));
+    stream.ca_file = keep(0, "ca_file");
+    stream.pin = get_pin();
+    stream.clock = &wall;
     *transport = &http.transport;
-    return baton_http_begin(&http, &config);
+    int err = baton_http_begin(&http, &config);
+    is_http = err == 0;
+    return err;
 }
 
 static int make(const struct baton_transport **transport) {
@@ -269,7 +275,7 @@ static void print_outcome(int err, const struct outcome *outcome) {
             (unsigned)response->body_bytes, (unsigned)response->total_bytes,
             (unsigned)response->retry_after_s, (unsigned)outcome->bytes,
             (unsigned)outcome->longest_ms, (unsigned)outcome->again,
-            (unsigned)stream.connects);
+            (unsigned)stream.plain.connects);
     for (size_t i = 0; i < sizeof(outcome->digest); i++) {
         printf("%02x", outcome->digest[i]);
     }
@@ -279,6 +285,8 @@ static void print_outcome(int err, const struct outcome *outcome) {
 
 int main(void) {
     const struct baton_transport *transport = NULL;
+    // OpenSSL writes to a connection that may be gone.
+    signal(SIGPIPE, SIG_IGN);
     while (fgets(line, sizeof(line) - 1, stdin) != NULL) {
         struct outcome outcome = {.stage = "make"};
         size_t len = strcspn(line, "\n");

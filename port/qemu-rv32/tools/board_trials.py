@@ -144,13 +144,16 @@ class Trials:
     # ---- SIGKILL at a random moment ---------------------------------------
 
     def duration(self):
-        """Seconds that a whole update takes here, now."""
-        qemu_board.restore(self.unit1, self.flash)
-        with self.board() as board:
-            board.wait_boot()
-            began = time.monotonic()
-            self.update(board, [])
-            return time.monotonic() - began
+        """Seconds that a whole update takes here, now, at its quickest."""
+        seconds = []
+        for _ in range(3):
+            qemu_board.restore(self.unit1, self.flash)
+            with self.board() as board:
+                board.wait_boot()
+                began = time.monotonic()
+                self.update(board, [])
+                seconds.append(time.monotonic() - began)
+        return min(seconds)
 
     def kill_once(self, fraction, duration):
         """Returns the steps that were over and what booted."""

@@ -31,6 +31,8 @@ _Noreturn void board_fail_test(
         const char *file, int line, const char *format, ...);
 #define fail_msg(...) board_fail_test(__FILE__, __LINE__, __VA_ARGS__)
 
+void print_message(const char *format, ...);
+
 #define BOARD_CHECK(condition)                                                 \
     ((condition) ? (void)0                                                     \
                  : board_fail_test(__FILE__, __LINE__, "%s", #condition))
