@@ -256,10 +256,11 @@ static int send_package(struct install *self, const cJSON *package) {
 
 // The module has to load in this very firmware.
 static int try_import(struct install *self) {
-    const char *const pieces[] = {"import sys\n"
-                                  "sys.modules.pop('_baton', None)\n"
-                                  "if '",
-            self->target, "' not in sys.path: sys.path.append('", self->target,
+    static const char before[] = "import sys\n"
+                                 "sys.modules.pop('_baton', None)\n"
+                                 "if '";
+    const char *const pieces[] = {before, self->target,
+            "' not in sys.path: sys.path.append('", self->target,
             "')\nimport _baton\n", NULL};
     int err = repl_start(&self->repl, pieces);
     return err != 0 ? err : repl_finish(&self->repl, ANSWER_MS);

@@ -155,7 +155,7 @@ static void get_sector(const struct push *self, uint32_t n, uint8_t *out) {
 static int hash(const void *data, size_t len, char *hex, size_t digits) {
     const struct baton_crypto *crypto = baton_crypto_psa();
     struct baton_hash_state state;
-    uint8_t digest[BATON_SHA256_BYTES];
+    uint8_t digest[BATON_SHA256_BYTES] = {0};
     int err = crypto->hash_start(crypto->context, &state, BATON_HASH_SHA256);
     if (err == 0) {
         err = crypto->hash_update(crypto->context, &state, data, len);

@@ -295,7 +295,7 @@ static bool is_r(struct machine *self, uint32_t *r) {
 int baton_p256_verify(const uint8_t public_key[BATON_P256_KEY_BYTES],
         const uint8_t digest[BATON_SHA256_BYTES],
         const uint8_t signature[BATON_P256_SIGNATURE_BYTES]) {
-    struct machine machine;
+    struct machine machine = {0};
     struct point key;
     uint32_t r[WORDS];
     uint32_t u1[WORDS];
@@ -305,8 +305,8 @@ int baton_p256_verify(const uint8_t public_key[BATON_P256_KEY_BYTES],
     if (!is_in_order(r) || !is_in_order(u2)) {
         return BATON_ERR_SIGNATURE;
     }
-    invert(&machine, u2);
     memcpy(machine.reg[B], curve_b, sizeof(curve_b));
+    invert(&machine, u2);
     if (!load_key(&machine, &key, public_key)) {
         return BATON_ERR_SIGNATURE;
     }
