@@ -320,6 +320,46 @@ static void survives_corruption(void **state) {
     }
 }
 
+// A restart believes what it reads back no more than the payload.
+static void restarts_on_rubbish(void **state) {
+    (void)state;
+    struct images old;
+    struct images new;
+    make_pair(&old, &new, ESP32C3, 5000);
+    struct codec_pack made;
+    pack(&made, &old, &new, BATON_CODEC_DELTA, BATON_CODEC_PROFILE_S);
+    assert_true(made.info.segment_count > 1);
+    uint8_t *before = malloc(new.len);
+    uint32_t random = 8;
+    for (int kind = 0; kind < 40; kind++) {
+        memcpy(before, new.data, new.len);
+        if (kind == 0) {
+            memset(before, 0xFF, new.len);
+        } else if (kind == 1) {
+            memset(before, 0, new.len);
+        } else {
+            // The count of segments, and the headers of the first ones.
+            before[1] = (uint8_t)programs_random(&random);
+            before[24 + programs_random(&random) % 8] ^=
+                    (uint8_t)(1 + programs_random(&random) % 255);
+        }
+        struct payloads decoded = {0};
+        int err = payloads_decode(
+                &decoded, &(struct payloads_job){.payload = made.payload,
+                                  .len = made.payload_len,
+                                  .old = old.data,
+                                  .old_len = old.len,
+                                  .restart = 1,
+                                  .before = before});
+        assert_true(err == 0 || err == BATON_ERR_CODEC_CORRUPT);
+        free(decoded.out);
+    }
+    free(before);
+    free(made.payload);
+    images_free(&old);
+    images_free(&new);
+}
+
 static void hands_on_every_failure(void **state) {
     (void)state;
     struct images old;
@@ -452,6 +492,7 @@ int main(void) {
             cmocka_unit_test(restarts),
             cmocka_unit_test(tells_truncation),
             cmocka_unit_test(survives_corruption),
+            cmocka_unit_test(restarts_on_rubbish),
             cmocka_unit_test(hands_on_every_failure),
             cmocka_unit_test(begins_with_what_it_needs),
             cmocka_unit_test(unpacks_only_onto_its_base),
