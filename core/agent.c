@@ -351,6 +351,7 @@ void baton_agent_parts_start(struct baton_agent *self) {
     self->wanted_err = 0;
     self->keys_fetched = false;
     self->is_fresh = false;
+    self->held_back = false;
     self->wants_check = false;
     self->at = 0;
     baton_agent_parts_go(self, BATON_AGENT_CHECKING, PHASE_IDENTIFY);

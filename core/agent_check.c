@@ -143,11 +143,15 @@ int baton_agent_check_channel_open(struct baton_agent *self) {
     return err;
 }
 
+static const char *any_if_empty(const char *name) {
+    return name != NULL && name[0] != '\0' ? name : NULL;
+}
+
 static struct baton_device_facts facts_of(const struct baton_agent *self) {
     const struct baton_agent_config *config = &self->config;
     struct baton_device_facts facts = {
-            .product = config->product,
-            .board = config->board,
+            .product = any_if_empty(config->product),
+            .board = any_if_empty(config->board),
             .id = config->device_id,
             .id_len = config->device_id_len,
             .mpy = config->mpy,

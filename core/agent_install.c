@@ -33,7 +33,29 @@ int baton_agent_install_end(struct baton_agent *self) {
     return err;
 }
 
+static bool is_tried_again(
+        const struct baton_agent *self, const struct baton_agent_tried *tried) {
+    return tried->verdict == BATON_AGENT_VERDICT_OPEN
+           && memcmp(tried->id, self->release.journal_id, sizeof(tried->id))
+                      == 0;
+}
+
+// A trial without any network says nothing; the next one of the same version
+// waits, longer each time, as a network that failed once may fail again.
+static int hold_back(struct baton_agent *self) {
+    struct baton_agent_tried tried;
+    int err = baton_agent_trial_load(self, &tried);
+    if (err == 0 && is_tried_again(self, &tried)) {
+        baton_agent_parts_wait(self, self->config.retry_max_ms * tried.tries);
+    }
+    self->held_back = err == 0;
+    return err;
+}
+
 int baton_agent_install_ready(struct baton_agent *self) {
+    if (!self->held_back) {
+        return hold_back(self);
+    }
     if (self->config.keep_running
             || !baton_agent_parts_may(self, BATON_AGENT_MAY_SWITCH, NULL)) {
         return BATON_ERR_AGAIN;
@@ -51,9 +73,7 @@ static int remember_trial(struct baton_agent *self) {
         return err;
     }
     const uint8_t *id = self->release.journal_id;
-    bool is_again = memcmp(tried.id, id, sizeof(tried.id)) == 0
-                    && tried.verdict == BATON_AGENT_VERDICT_OPEN;
-    tried.tries = is_again ? tried.tries : 0;
+    tried.tries = is_tried_again(self, &tried) ? tried.tries : 0;
     tried.verdict = BATON_AGENT_VERDICT_TRYING;
     tried.slot = self->target;
     tried.sequence = self->release.sequence;

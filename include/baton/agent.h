@@ -152,7 +152,8 @@ struct baton_agent_config {
     uint32_t total_max_bytes; // fetched for one update; default 4 slots
     uint32_t trial_ms;        // deadline of a trial; default 5 min
     uint8_t trial_max_boots;  // default 10
-    uint8_t trial_max_failures;  // default 3
+    uint8_t trial_max_failures; // default 3
+    // Between them the agent waits retry_max_ms, then twice that.
     uint8_t inconclusive_max;    // tries of a release without network;
                                  // default 3
     bool no_block_erase;         // as in struct baton_update_config
@@ -270,6 +271,7 @@ struct baton_agent {
     bool is_fresh;   // everything is being fetched once more
     bool is_resumed; // of this image not all was fetched in this run
     bool uses_map;
+    bool held_back; // before another trial of the same version
     bool codec_ready;
     bool codec_pending; // the codec has more to do with what it was given
     bool saw_server;    // in this trial

@@ -113,6 +113,21 @@ static void test_life(void **state) {
     end();
 }
 
+static void test_product(void **state) {
+    (void)state;
+    begin();
+    device.config.product = "kettle";
+    boot(BATON_CAUSE_POWER);
+    assert_int_equal(
+            agent_world_update(&device, &channel), BATON_ERR_MANIFEST_PRODUCT);
+    device.config.product = "";
+    device.config.board = "";
+    boot(BATON_CAUSE_POWER);
+    assert_int_equal(
+            agent_world_update(&device, &channel), BATON_AGENT_REBOOTING);
+    end();
+}
+
 // Of a release that shares most of its sectors with what the slot holds, the
 // others are fetched.
 static void test_shared_sectors(void **state) {
@@ -255,8 +270,10 @@ static void test_no_network(void **state) {
                 BATON_ERR_TRIAL_NO_NETWORK);
         device.server.open_err = 0;
         uint64_t sent = device.server.sent;
+        uint64_t start = device.now_ms;
         int result = agent_world_update(&device, &channel);
         assert_true(device.server.sent - sent < 4 * SECTOR);
+        assert_true(i == 2 || device.now_ms - start >= (i + 1) * 300000);
         if (i == 2) {
             assert_int_equal(result, BATON_ERR_RELEASE_FAILED);
             break;
@@ -416,7 +433,8 @@ static void test_report(void **state) {
     assert_string_equal(device.server.report, "");
     assert_int_equal(agent_world_update(&device, &channel), 0);
     static const char good[] =
-            "http://host/r?k=1&id=a4cf12&from=v1&to=v7&sequence=7&error=0&bytes=";
+            "http://host/"
+            "r?k=1&id=a4cf12&from=v1&to=v7&sequence=7&error=0&bytes=";
     assert_memory_equal(device.server.report, good, sizeof(good) - 1);
     // Once.
     device.server.report[0] = '\0';
@@ -485,6 +503,7 @@ static void test_wrong_payload(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_life),
+            cmocka_unit_test(test_product),
             cmocka_unit_test(test_shared_sectors),
             cmocka_unit_test(test_cuts),
             cmocka_unit_test(test_cuts_shared),
