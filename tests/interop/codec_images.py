@@ -17,6 +17,9 @@ def rv32_code(rng, addr, size):
         if what == 0:
             out += struct.pack("<I", rng.getrandbits(20) << 12 | reg << 7
                                | rng.choice([0x17, 0x37]))
+            if rng.random() < 0.5:  # with its lo part right behind
+                out += struct.pack("<I", rng.choice([0, 0x800, 0x7FF]) << 20
+                                   | reg << 15 | reg << 7 | 0x13)
         elif what < 4:
             op = rng.choice([0x03, 0x07, 0x13, 0x23, 0x27, 0x67, 0x33])
             out += struct.pack("<I", rng.getrandbits(12) << 20 | reg << 15
@@ -39,7 +42,8 @@ def xtensa_code(rng, addr, size):
         what = rng.randrange(8)
         if what == 0:
             out += bytes(-len(out) % 4) + struct.pack(
-                "<I", addr + rng.randrange(size))
+                "<I", rng.choice([addr + rng.randrange(size), 0x42FFFFFC,
+                                  0x43000000, 0x3C000000, 0x3BFFFFFC]))
         elif what == 1:
             out += b"\x36" + bytes([rng.randrange(256), rng.randrange(4)])
         elif what < 6:
@@ -59,6 +63,9 @@ def data_words(rng, addr, size):
             addr + rng.randrange(size), rng.randrange(size), rng.randrange(64),
             rng.getrandbits(32), rng.randrange(0x2000) * 8 + 2,
             rng.randrange(0x3000) << 16, -rng.randrange(size) & units.MASK]))
+        if rng.random() < 0.1:  # how far back, then where the code is
+            out += struct.pack("<I", rng.choice([4, 0x7FFFC, 0x80000, 0x80004]))
+            out += struct.pack("<I", rng.randrange(64) * 4 - len(out) & units.MASK)
     return out
 
 
@@ -72,6 +79,9 @@ def make_image(seed, machine, addr, size):
     parts = [(addr ^ 0x6000000, data_words(rng, addr, 3000)),
              (addr, MAKERS[machine](rng, addr, size)),
              (0x3FFB0000, data_words(rng, addr, 2000))]
+    if seed % 5 == 4:  # more segments than a decoder keeps, one of them empty
+        parts[2:2] = [(0x3FFB8000 + 64 * i, data_words(rng, addr, 8 * i))
+                      for i in range(14)]
     image = bytes([0xE9, len(parts)]) + bytes(22)
     for start, data in parts:
         data = data[:len(data) // 4 * 4]

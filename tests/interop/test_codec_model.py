@@ -151,10 +151,11 @@ def test_units(driver, seed):
     data = MAKERS[machine](rng, addr, 2000)
     segments = [units.Segment(0, addr - addr % 16, 0x1800, True),
                 units.Segment(0, 0x3FFB0000, 0x4000, False)]
-    areas = [(0x3FFC0000, 0x10000), (0x50000000, rng.choice([0, 0x2000]))]
+    areas = [(0x42FF0000, 0x20000), (0x3BFF0000, rng.choice([0, 0x20000]))]
     has_relative = rng.random() < 0.5
     new_addr = addr + rng.choice([0, 4, 0x1234, 0x100000])
-    delta = rng.choice([0, 2, 4, 0x1230, -0x4000, 0x300000])
+    delta = rng.choice(
+        [0, 2, 4, 0x800, 0x1000, 0x1230, -0x4000, 0x300000])
     asked = struct.pack("<6I", machine, has_relative, addr, new_addr & units.MASK,
                         delta & units.MASK, 2)
     for segment in segments:
