@@ -210,10 +210,12 @@ demo: ## See a virtual ESP32 update itself (FIRMWARE=file: a real image)
 
 INSTALL := install -D -m 755
 INTERPRETER := $(BUILD)/micropython/micropython
-install: all ## Install the command, and the interpreter if built (PREFIX, DESTDIR)
+install: all ## Install the command, and what was built beside it (PREFIX, DESTDIR)
 	$(INSTALL) $(BUILD)/baton $(DESTDIR)$(PREFIX)/bin/baton
 	[ ! -x $(INTERPRETER) ] || $(INSTALL) $(INTERPRETER) \
 		$(DESTDIR)$(PREFIX)/lib/baton/micropython
+	[ ! -d $(BUILD)/packages ] || { mkdir -p $(DESTDIR)$(PREFIX)/share/baton && \
+		cp -R $(BUILD)/packages $(DESTDIR)$(PREFIX)/share/baton/; }
 
 clean: ## Remove everything that was built
 	rm -rf build
