@@ -117,7 +117,7 @@ $(BOARD_BUILD)/%.app-bin: $(BOARD_BUILD)/%.elf $(BUILD)/baton
 # Those of the core that need no file system, as they are, with a small cmocka
 # of our own; and the flash contract on the board's flash.
 
-BOARD_TESTS := $(addprefix tests/unit/test_,base64 boot chip codec digest elf \
+BOARD_TESTS := $(addprefix tests/unit/test_,base64 boot chip digest elf \
 	error flash_store http http_body http_head http_url image image_build \
 	image_check json names nor slots table table_csv table_names \
 	table_place table_verify trial update) tests/board/test_flash_board
