@@ -96,7 +96,14 @@ class Nginx(Process):
                           folder / "error.log"], port, folder / "log")
 
     def access_log(self):
-        return (self.folder / "access.log").read_text()
+        """A request is written down a moment after its answer was sent."""
+        text, until = None, time.monotonic() + 5
+        while time.monotonic() < until:
+            before, text = text, (self.folder / "access.log").read_text()
+            if text == before:
+                break
+            time.sleep(0.05)
+        return text
 
 
 class OpensslServer(Process):

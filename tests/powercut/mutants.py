@@ -13,9 +13,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 MUTANTS = {
     # name: (file, what stands there, what replaces it)
     "no-read-back": (
-        "core/update.c",
-        "    err = verify_image(self, limit);\n",
-        "    (void)verify_image;\n",
+        "core/update_end.c",
+        "        return begin_end(self);\n",
+        "        int begun = begin_end(self);\n"
+        "        return begun == BATON_UPDATE_MORE ? program_head(self) : begun;\n",
     ),
     "switch-before-verify": (
         "tests/powercut/scenarios.c",
