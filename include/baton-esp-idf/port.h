@@ -40,8 +40,7 @@ struct baton_esp_idf {
     struct baton_transport transport;
     struct baton_boot_place slots[BATON_SLOTS_MAX];
     uint8_t mac[6];
-    uint32_t nvs; // handle; 0: not open
-    void *timer;  // the deadline's
+    void *timer; // the deadline's
     // The transfer under way.
     void *client;
     struct baton_request request;

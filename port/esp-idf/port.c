@@ -83,6 +83,9 @@ static void fill_config(struct baton_esp_idf *self) {
 #if CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE
     config->bootloader = BATON_BOOTLOADER_ROLLBACK;
 #endif
+#ifdef CONFIG_BATON_TRIAL_SECONDS
+    config->trial_ms = CONFIG_BATON_TRIAL_SECONDS * 1000u;
+#endif
     config->work = self->options.work;
     config->work_len = self->options.work_len;
     config->codec = self->options.codec;

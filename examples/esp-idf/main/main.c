@@ -9,6 +9,7 @@
 #include "freertos/task.h"
 #include "nvs_flash.h"
 #include "protocol_examples_common.h"
+#include "sdkconfig.h"
 
 #define CHANNEL  "https://example.org/lamp/stable.jws"
 #define CHECK_MS 3600000u
@@ -25,7 +26,9 @@ static const char root_key[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 static struct baton_esp_idf port;
 static struct baton_agent agent;
 static uint8_t work[BATON_ESP_IDF_WORK_BYTES];
+#if CONFIG_BATON_CODEC
 static uint64_t codec[(CODEC_SIZE + 7) / 8];
+#endif
 
 static void say(void *context, const struct baton_agent_event *event) {
     (void)context;
@@ -63,10 +66,14 @@ static void update_task(void *unused) {
 }
 
 void app_main(void) {
-    const struct baton_esp_idf_options options = {.work = work,
-            .work_len = sizeof(work),
-            .codec = codec,
-            .codec_len = sizeof(codec)};
+    const struct baton_esp_idf_options options = {
+        .work = work,
+        .work_len = sizeof(work),
+#if CONFIG_BATON_CODEC
+        .codec = codec,
+        .codec_len = sizeof(codec),
+#endif
+    };
     ESP_ERROR_CHECK(nvs_flash_init());
     // First: a trial is counted and its deadline armed before anything fails.
     int err = baton_esp_idf_begin(&port, &options);
