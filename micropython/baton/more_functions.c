@@ -20,6 +20,18 @@ static mp_obj_t image_check(size_t n_args, const mp_obj_t *args) {
 }
 BATON_FUNCTION(baton_check_obj, 4, 4, image_check);
 
+// head(update): the image's first 32 bytes, which are not on flash yet; None
+// before the first sector is
+static mp_obj_t update_head(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    const struct baton_update_handle *self =
+            baton_binding_handle(args[0], BATON_HANDLE_UPDATE);
+    const uint8_t *head = baton_update_head(&self->update);
+    return head == NULL ? mp_const_none
+                        : mp_obj_new_bytes(head, BATON_UPDATE_HEAD_BYTES);
+}
+BATON_FUNCTION(baton_head_obj, 1, 1, update_head);
+
 // stats(update): (sectors skipped, sectors erased, blocks erased, bytes
 // programmed)
 static mp_obj_t update_stats(size_t n_args, const mp_obj_t *args) {

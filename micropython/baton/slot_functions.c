@@ -110,7 +110,35 @@ static void leave(struct baton_update_handle *self, int err) {
     baton_binding_check(err);
 }
 
-// begin(flash, slot, running, chip, file bytes=0, resume=0, SHA-256=None)
+#ifndef BATON_SMALL
+// Bits of sectors that stay as they are; NULL for None.
+static const uint8_t *get_keep(mp_obj_t object, uint32_t slot_bytes) {
+    if (object == mp_const_none) {
+        return NULL;
+    }
+    mp_buffer_info_t keep;
+    baton_binding_data(object, &keep);
+    if (keep.len < (slot_bytes / BATON_SECTOR_BYTES + 7u) / 8u) {
+        mp_raise_OSError(BATON_ERR_ARG);
+    }
+    return keep.buf; // alive by this pointer alone
+}
+
+// What an update that goes on knows of the one before it.
+static void set_resumed(struct baton_update_config *config, size_t n_args,
+        const mp_obj_t *args) {
+    if (n_args > 7 && args[7] != mp_const_none) {
+        config->resume_head =
+                baton_binding_bytes(args[7], BATON_UPDATE_HEAD_BYTES);
+    }
+    config->suspect_off = n_args > 8 ? baton_binding_u32(args[8]) : 0;
+    config->keep = n_args > 9 ? get_keep(args[9], config->slot_bytes) : NULL;
+}
+
+#endif
+
+// begin(flash, slot, running, chip, file bytes=0, resume=0, SHA-256=None,
+//     head=None, suspect=0, keep=None); the last three as in baton/update.h
 static mp_obj_t update_begin(size_t n_args, const mp_obj_t *args) {
     struct baton_partition_flash *flash = baton_binding_flash(args[0]);
     const struct baton_flash_partition *slot =
@@ -138,12 +166,15 @@ static mp_obj_t update_begin(size_t n_args, const mp_obj_t *args) {
                 BATON_SHA256_BYTES);
         config.sha256 = self->sha256;
     }
+#ifndef BATON_SMALL
+    set_resumed(&config, n_args, args);
+#endif
     config.work = m_malloc(WORK_BYTES);
     config.work_len = WORK_BYTES;
     baton_binding_check(baton_update_begin(&self->update, &config));
     return MP_OBJ_FROM_PTR(pinned);
 }
-BATON_FUNCTION(baton_begin_obj, 4, 7, update_begin);
+BATON_FUNCTION(baton_begin_obj, 4, 10, update_begin);
 
 // write(update, data, offset=after the last): how many bytes are safe on flash
 static mp_obj_t update_write(size_t n_args, const mp_obj_t *args) {
@@ -159,14 +190,21 @@ static mp_obj_t update_write(size_t n_args, const mp_obj_t *args) {
 }
 BATON_FUNCTION(baton_write_obj, 2, 3, update_write);
 
-// end(update): verifies, and tells what the image is as verify() does
+// end(update, by steps=False): verifies, and tells what the image is as verify()
+// does; by steps a sector is read by each call, and all but the last give None
 static mp_obj_t update_end(size_t n_args, const mp_obj_t *args) {
-    (void)n_args;
     struct baton_update_handle *self = enter(args[0]);
-    leave(self, baton_update_end(&self->update));
+    bool by_steps = n_args > 1 && mp_obj_is_true(args[1]);
+    int err = by_steps ? baton_update_end_step(&self->update)
+                       : baton_update_end(&self->update);
+    if (err == BATON_UPDATE_MORE) {
+        self->is_busy = false;
+        return mp_const_none;
+    }
+    leave(self, err);
     return make_info(baton_update_info(&self->update));
 }
-BATON_FUNCTION(baton_end_obj, 1, 1, update_end);
+BATON_FUNCTION(baton_end_obj, 1, 2, update_end);
 
 // ---- Records -------------------------------------------------------------
 
