@@ -51,7 +51,12 @@ struct baton_binding_handle {
     size_t kind;
 };
 
-enum { BATON_HANDLE_FLASH = 1, BATON_HANDLE_UPDATE, BATON_HANDLE_AGENT };
+enum {
+    BATON_HANDLE_FLASH = 1,
+    BATON_HANDLE_UPDATE,
+    BATON_HANDLE_AGENT,
+    BATON_HANDLE_CODEC,
+};
 
 // A new handle of `size` bytes, zero but for its head. Raises MemoryError.
 //

@@ -25,6 +25,13 @@
     X(MP_QSTR_records, baton_records_obj)                                      \
     X(MP_QSTR_verify_p256, baton_verify_p256_obj)
 
+// Packed and delta payloads.
+#define BATON_FUNCTIONS_CODEC(X)                                               \
+    X(MP_QSTR_payload, baton_payload_obj)                                      \
+    X(MP_QSTR_codec, baton_codec_obj)                                          \
+    X(MP_QSTR_push, baton_push_obj)                                            \
+    X(MP_QSTR_finish, baton_finish_obj)
+
 // The agent, for the package `baton`.
 #define BATON_FUNCTIONS_AGENT(X)                                               \
     X(MP_QSTR_agent, baton_agent_obj)                                          \
@@ -48,15 +55,22 @@
 
 #if defined(BATON_SMALL)
 #define BATON_FUNCTIONS(X) BATON_FUNCTIONS_SMALL(X)
+#elif defined(BATON_STOCK)
+#define BATON_FUNCTIONS(X)                                                     \
+    BATON_FUNCTIONS_SMALL(X)                                                   \
+    BATON_FUNCTIONS_MORE(X)                                                    \
+    BATON_FUNCTIONS_CODEC(X)
 #elif BATON_AGENT && MICROPY_ENABLE_DYNRUNTIME
 #define BATON_FUNCTIONS(X)                                                     \
     BATON_FUNCTIONS_SMALL(X)                                                   \
     BATON_FUNCTIONS_MORE(X)                                                    \
+    BATON_FUNCTIONS_CODEC(X)                                                   \
     BATON_FUNCTIONS_AGENT(X)
 #elif BATON_AGENT
 #define BATON_FUNCTIONS(X)                                                     \
     BATON_FUNCTIONS_SMALL(X)                                                   \
     BATON_FUNCTIONS_MORE(X)                                                    \
+    BATON_FUNCTIONS_CODEC(X)                                                   \
     BATON_FUNCTIONS_AGENT(X)                                                   \
     BATON_FUNCTIONS_CHIP(X)
 #else

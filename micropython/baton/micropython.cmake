@@ -23,6 +23,7 @@ if(BATON_AGENT)
         ${CMAKE_CURRENT_LIST_DIR}/agent_functions.c
         ${CMAKE_CURRENT_LIST_DIR}/binding.c
         ${CMAKE_CURRENT_LIST_DIR}/chip_functions.c
+        ${CMAKE_CURRENT_LIST_DIR}/codec_functions.c
         ${CMAKE_CURRENT_LIST_DIR}/error_functions.c
         ${CMAKE_CURRENT_LIST_DIR}/more_functions.c
         ${CMAKE_CURRENT_LIST_DIR}/partition_flash.c

@@ -8,6 +8,7 @@ SRC_USERMOD_C += $(addprefix $(USERMOD_DIR)/, \
 	agent_functions.c \
 	binding.c \
 	chip_functions.c \
+	codec_functions.c \
 	error_functions.c \
 	modbaton.c \
 	more_functions.c \

@@ -95,7 +95,7 @@ BATON_FUNCTION(baton_verify_obj, 3, 3, image_verify);
 
 // ---- An update -----------------------------------------------------------
 
-static struct baton_update_handle *enter(mp_obj_t object) {
+struct baton_update_handle *baton_binding_enter(mp_obj_t object) {
     struct baton_update_handle *self =
             baton_binding_handle(object, BATON_HANDLE_UPDATE);
     if (self->is_busy) {
@@ -105,7 +105,7 @@ static struct baton_update_handle *enter(mp_obj_t object) {
     return self;
 }
 
-static void leave(struct baton_update_handle *self, int err) {
+void baton_binding_leave(struct baton_update_handle *self, int err) {
     self->is_busy = false;
     baton_binding_check(err);
 }
@@ -181,8 +181,8 @@ static mp_obj_t update_write(size_t n_args, const mp_obj_t *args) {
     mp_buffer_info_t data;
     baton_binding_data(args[1], &data);
     uint32_t off = n_args > 2 ? baton_binding_u32(args[2]) : 0;
-    struct baton_update_handle *self = enter(args[0]);
-    leave(self,
+    struct baton_update_handle *self = baton_binding_enter(args[0]);
+    baton_binding_leave(self,
             n_args > 2 ? baton_update_write_at(
                     &self->update, off, data.buf, data.len)
                        : baton_update_write(&self->update, data.buf, data.len));
@@ -193,7 +193,7 @@ BATON_FUNCTION(baton_write_obj, 2, 3, update_write);
 // end(update, by steps=False): verifies, and tells what the image is as verify()
 // does; by steps a sector is read by each call, and all but the last give None
 static mp_obj_t update_end(size_t n_args, const mp_obj_t *args) {
-    struct baton_update_handle *self = enter(args[0]);
+    struct baton_update_handle *self = baton_binding_enter(args[0]);
     bool by_steps = n_args > 1 && mp_obj_is_true(args[1]);
     int err = by_steps ? baton_update_end_step(&self->update)
                        : baton_update_end(&self->update);
@@ -201,7 +201,7 @@ static mp_obj_t update_end(size_t n_args, const mp_obj_t *args) {
         self->is_busy = false;
         return mp_const_none;
     }
-    leave(self, err);
+    baton_binding_leave(self, err);
     return make_info(baton_update_info(&self->update));
 }
 BATON_FUNCTION(baton_end_obj, 1, 2, update_end);

@@ -25,6 +25,11 @@ struct baton_update_handle {
 
 struct baton_partition_flash *baton_binding_flash(mp_obj_t object);
 
+// The update of a handle, for a call that may not come back; ERR_STATE where
+// one is under way, or did not come back. Then: the call's result, raised.
+struct baton_update_handle *baton_binding_enter(mp_obj_t object);
+void baton_binding_leave(struct baton_update_handle *self, int err);
+
 // The chip of an id, or any for None. Its revision cannot be had from Python,
 // so what an image demands of that is left to the bootloader.
 void baton_binding_chip(struct baton_chip *chip, mp_obj_t id);

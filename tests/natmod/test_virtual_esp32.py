@@ -58,16 +58,16 @@ else:
 
 
 class Board:
-    def __init__(self, baton_path, folder, module, size=150000):
+    def __init__(self, baton_path, folder, module, size=150000, old=None, new=None):
         self.baton_path = baton_path
         self.folder = folder
         self.path = folder / "dev.bin"
         self.fs = folder / "fs"
         self.fs.mkdir()
         shutil.copy(module, self.fs)
-        self.new = image("v2", size=size)
+        self.new = new or image("v2", size=size)
         (self.fs / "new.img").write_bytes(self.new)
-        (folder / "old.img").write_bytes(image("v1", size=size))
+        (folder / "old.img").write_bytes(old or image("v1", size=size))
         self.renew()
 
     def renew(self):
@@ -95,7 +95,7 @@ def board(baton_path, tmp_path, natmod):
 
 
 @pytest.mark.parametrize("block", ["None", "bytearray(65536)"])
-@pytest.mark.parametrize("size", ["small", "full"])
+@pytest.mark.parametrize("size", ["small", "stock", "full"])
 def test_life(baton_path, tmp_path, natmod, size, block):
     board = Board(baton_path, tmp_path, natmod("x64", size))
     console, report = board.run(LIFE % block)
@@ -106,10 +106,11 @@ def test_life(baton_path, tmp_path, natmod, size, block):
     assert get_records(board.path)[1] == record(2, VALID)
 
 
+STOCK = set("check codec finish head payload push records stats verify_p256".split())
 SMALL = "begin confirm end flash reject settle switch verify write".split()
 
 
-@pytest.mark.parametrize("size", ["small", "full"])
+@pytest.mark.parametrize("size", ["small", "stock", "full"])
 def test_names(baton_path, tmp_path, natmod, size):
     """It is the file that is imported, and the small one has what an update
     takes, no more."""
@@ -120,8 +121,10 @@ def test_names(baton_path, tmp_path, natmod, size):
     assert file.endswith("_baton.mpy")
     if size == "small":
         assert names.split() == SMALL
+    elif size == "stock":
+        assert set(names.split()) == set(SMALL) | STOCK
     else:
-        assert set(names.split()) > set(SMALL) | {"agent", "agent_step", "verify_p256"}
+        assert set(names.split()) > set(SMALL) | STOCK | {"agent", "agent_step"}
 
 
 AGENT = """
