@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import shutil
 import socket
 import struct
 import threading
@@ -17,11 +18,13 @@ from dataclasses import replace
 import pytest
 
 from bad_server import Answer
+from conftest import ROOT
 from flash_helpers import bootloader, image
 
 SIZE = 120_000
 SECTOR = 4096
 SEED = int(os.environ.get("BATON_SEED", "1"))
+POLICY = os.environ.get("BATON_POLICY", "c")
 CUTS = int(os.environ.get("BATON_PYTHON_CUTS", "12"))
 
 BOOT = "import baton\nbaton.start(deadline_s={deadline})\n"
@@ -61,6 +64,9 @@ class Device:
               "v1.img", "-o", "dev.bin", code=0)
 
     def boot(self, text=BOOT.format(deadline=60)):
+        if POLICY == "python":
+            shutil.copy(ROOT / "tests" / "lib" / "stock.py", self.fs)
+            text = "import stock\n" + text
         (self.fs / "boot.py").write_text(text)
 
     def map(self, name, server):
@@ -213,11 +219,13 @@ def test_options(plain):
         "attempt(agent.switch)\n"
         "attempt(agent.reject)\n"
         "import _baton\n"
-        "for bad in (None, 1, b'', bytearray(20000), agent._flash):\n"
+        "if hasattr(_baton, 'agent'):\n"
+        "  for bad in (None, 1, b'', bytearray(20000), agent._flash):\n"
         "    attempt(_baton.agent_step, bad)\n")
+    handles = 0 if POLICY == "python" else 5
     assert console[1:3] == ["unknown option: retires", "unknown option: deadline"]
     assert [line for line in console[3:] if "raises" not in line] == []
-    assert len(console) == 15
+    assert len(console) == 10 + handles
 
 
 def test_an_exception_out_of_the_network_code(plain):
@@ -229,7 +237,7 @@ def test_an_exception_out_of_the_network_code(plain):
         "calls = [0]\n"
         "def broken(self, buf):\n"
         "    calls[0] += 1\n"
-        "    if calls[0] == 40: raise KeyboardInterrupt\n"
+        "    if calls[0] == 20: raise KeyboardInterrupt\n"
         "    return recv(self, buf)\n"
         "net.Stream.recv = broken\n"
         "agent = baton.Agent()\n"
@@ -769,7 +777,8 @@ asyncio.run(main())
 
 def test_memory(plain):
     # Live bytes while an update runs, on a machine of 64 bits; a settled
-    # device holds nothing.
+    # device holds nothing. What is Python takes more: its files are in memory.
+    most, least = (36, 1000) if POLICY == "python" else (16, 500)
     plain.publish("fw.bin", image("v2", size=SIZE))
     console, report = plain.run(f"""
 import gc
@@ -787,8 +796,8 @@ print(peak[0], live() - before)
 """)
     idle = int(console[1].split()[1])
     peak, after = map(int, console[2].split())
-    assert idle < 500 and after < 500, console
-    assert peak < 16 * 1024, console
+    assert idle < least and after < least, console
+    assert peak < most * 1024, console
 
 
 def test_garbage_is_collected_all_the_time(channel):

@@ -1,5 +1,6 @@
 # Updates that a device survives. docs/PYTHON.md tells how to use it.
 # SPDX-License-Identifier: MIT
+import sys
 import time
 
 import _baton
@@ -51,6 +52,15 @@ _STATES = ("idle", "checking", "fetching", "verifying", "ready", "rebooting",
            "trial", "waiting")
 
 _agent = None
+
+
+def _policy():
+    # The agent: in C where _baton has it, else in Python.
+    if hasattr(_baton, "agent"):
+        return _baton
+    from . import policy
+
+    return policy
 
 
 class Error(OSError):
@@ -190,11 +200,13 @@ class Agent:
             raise TypeError("unknown option: " + ", ".join(o))
         parts, slots, running = _places()
         self._flash = _call(_baton.flash, block, *parts)
+        self._port.parts = parts
+        self._policy = _policy()
         self._handle = _call(
-            _baton.agent, self._port, self._flash, (slots, running), texts,
+            self._policy.agent, self._port, self._flash, (slots, running), texts,
             numbers, None if keys is None else _key(keys),
         )
-        self.state = _call(_baton.agent_status, self._handle)[0]
+        self.state = _call(self._policy.agent_status, self._handle)[0]
 
     def check(self, url=None, **options):
         """Asks for an update; it happens in the steps that follow."""
@@ -218,17 +230,17 @@ class Agent:
             raise ValueError("authorization over https needs ca or pin")
         if self._use_codec and self._codec is None:
             gc.collect()
-            size = _baton.agent_codec_bytes()
+            size = self._policy.agent_codec_bytes()
             if gc.mem_free() > size + _HEAP_TO_SPARE:
                 self._codec = bytearray(size)
-        _call(_baton.agent_check, self._handle, o["url"], _digest(o["sha256"]),
+        _call(self._policy.agent_check, self._handle, o["url"], _digest(o["sha256"]),
               flags, stream, o["authorization"], self._codec)
 
     def step(self):
         """Does a bounded piece of work; returns the state after it. wait_ms,
         done, total and error are set."""
         try:
-            result = _call(_baton.agent_step, self._handle)
+            result = _call(self._policy.agent_step, self._handle)
         finally:
             raised, self._port.raised = self._port.raised, None
         self.state, self.wait_ms, self.done, self.total, self.error = result
@@ -238,13 +250,13 @@ class Agent:
 
     def on_trial(self):
         try:
-            return _baton.agent_status(self._handle)[_TRIAL_BOOT] > 0
+            return self._policy.agent_status(self._handle)[_TRIAL_BOOT] > 0
         except OSError:
             return False  # ended by an exception
 
     def mark(self):
         """The reset that follows is wanted, and no fault of a trial."""
-        _call(_baton.agent_mark, self._handle)
+        _call(self._policy.agent_mark, self._handle)
 
     def hook(self, options):
         """Takes feed, decide and event from a dict, where they are in it."""
@@ -254,30 +266,30 @@ class Agent:
 
     def confirm(self):
         """The version on trial is healthy: keeps it, from the next step on."""
-        _call(_baton.agent_confirm, self._handle)
+        _call(self._policy.agent_confirm, self._handle)
 
     def reject(self):
         """Gives the version on trial up; the next step restarts into the old."""
-        _call(_baton.agent_reject, self._handle)
+        _call(self._policy.agent_reject, self._handle)
 
     def revert(self):
         """Goes back to the version in the other slot, in the next steps."""
-        _call(_baton.agent_revert, self._handle)
+        _call(self._policy.agent_revert, self._handle)
 
     def switch(self):
         """With keep_running, in READY: the new version boots next."""
-        _call(_baton.agent_switch, self._handle)
+        _call(self._policy.agent_switch, self._handle)
 
     def cancel(self):
         """Gives up what is under way; what was downloaded stays for later."""
         try:
-            _call(_baton.agent_cancel, self._handle)
+            _call(self._policy.agent_cancel, self._handle)
         except Error:
             pass  # ended by an exception already
 
     def status(self):
         """How the last update went, as a dict."""
-        status = dict(zip(_STATUS, _call(_baton.agent_status, self._handle)))
+        status = dict(zip(_STATUS, _call(self._policy.agent_status, self._handle)))
         status["state"] = _STATES[status["state"]]
         status["encoding"] = _ENCODINGS[status["encoding"]]
         error = status["error"]
@@ -322,8 +334,6 @@ def _mpy_abi():
     # What a new firmware must be able to load: nothing where _baton is in it.
     if not hasattr(_baton, "__file__"):
         return 0
-    import sys
-
     return sys.implementation._mpy & 0x3FF
 
 
@@ -343,6 +353,10 @@ def _drop():
     global _agent
     if _agent is not None and not _agent.on_trial():
         _agent = None
+    if _agent is None:
+        policy = sys.modules.get("baton.policy")
+        if policy is not None:
+            policy.forget()
 
 
 def start(deadline_s=300, **options):
@@ -452,7 +466,10 @@ def reset():
 
 def status():
     """How the last update went, as a dict."""
-    return (_agent or Agent()).status()
+    try:
+        return (_agent or Agent()).status()
+    finally:
+        _drop()
 
 
 async def run(url, *, interval_s=3600, sha256=None, ca=None, pin=None,
