@@ -45,7 +45,7 @@ _STATUS = "<BBiIIIIIIB33s33s"
 _TRIED = "<BBBBI8sI"
 
 # The other files, which are forgotten where nothing of them is needed.
-_PARTS = ("channel", "fetch", "journal", "manifest", "policy", "report", "trial",
+_PARTS = ("channel", "fetch", "journal", "manifest", "payload", "policy", "report", "trial",
           "trust", "web")
 
 
