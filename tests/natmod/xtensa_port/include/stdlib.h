@@ -1,0 +1,5 @@
+#include <stddef.h>
+void abort(void) __attribute__((noreturn));
+void *malloc(size_t);
+void *realloc(void *, size_t);
+void free(void *);

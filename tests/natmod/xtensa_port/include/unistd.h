@@ -1,0 +1,3 @@
+#pragma once
+typedef int ssize_t;
+enum { SEEK_SET, SEEK_CUR, SEEK_END };
