@@ -15,6 +15,7 @@ import pytest
 
 from bad_server import Answer
 from flash_helpers import SECTOR, image
+from policy_helpers import POLICIES, python_device
 
 LAYOUT = "micropython-4mib-ota"
 SIZE = 100000
@@ -32,12 +33,14 @@ def sha256(data):
 class Device:
     """v1 is confirmed in ota_0; ota_1 is free."""
 
-    def __init__(self, repo, baton, folder, template):
+    def __init__(self, repo, baton, folder, template, policy):
+        self.policy = policy
         self.program = repo / "build" / "examples" / "device"
         assert self.program.is_file(), "next: make test-build"
         self.baton = baton
         self.folder = folder
         self.template = template
+        self.servers = []  # that a redirect leads to
         (folder / "fs").mkdir()
         self.reset()
 
@@ -53,9 +56,11 @@ class Device:
                "BATON_PATIENCE_S": str(patience)}
         env.update((f"BATON_{name.upper()}", str(value))
                    for name, value in settings.items())
+        device = ("--micropython", self.program)
+        if self.policy == "python":
+            device = python_device(self.folder / "fs", env, *self.servers)
         done = self.baton(
-            "sim", "--flash", "dev.bin", "--fs", "fs", "--micropython",
-            self.program, "--json", "--quiet", "--max-boots", "20",
+            "sim", "--flash", "dev.bin", "--fs", "fs", *device, "--json", "--quiet", "--max-boots", "20",
             "--timeout", "60", *args, env=env, code=code)
         *console, last = done.stdout.splitlines()
         return console, json.loads(last)
@@ -71,9 +76,9 @@ def template(baton_path, tmp_path_factory):
     return folder / "dev.bin"
 
 
-@pytest.fixture
-def device(repo, baton, tmp_path, template):
-    return Device(repo, baton, tmp_path, template)
+@pytest.fixture(params=POLICIES)
+def device(repo, baton, tmp_path, template, request):
+    return Device(repo, baton, tmp_path, template, request.param)
 
 
 class Tree:
@@ -313,6 +318,7 @@ def test_downgrade(device, server, bad_server, certificates):
     secure.files["/fw.bin"] = Answer(
         status=302, headers={"Location": server.url + "/fw.bin"})
     server.files["/fw.bin"] = Answer(V2)
+    device.servers.append(server.url)
     url = secure.url + "/fw.bin"
     console, report = device.run(url, ca=certificates.ca)
     check_kept(console, report, "HTTP_DOWNGRADE")

@@ -1,7 +1,7 @@
 """Attacks on a device that fetches: TUF's names, with real requests.
 
-The device is examples/device-c on the virtual ESP32; the server answers as the
-attacker wants. Whatever it does, the device ends on the version that it had,
+The device is examples/device-c on the virtual ESP32, and the same in Python with
+the policy of the Python package; the server answers as the attacker wants. Whatever it does, the device ends on the version that it had,
 or on the right one; what it had is verified again at the end.
 """
 
@@ -16,6 +16,7 @@ import time
 import pytest
 
 from conftest import ROOT
+from policy_helpers import POLICIES, python_device
 from release_helpers import KEYS, Key, key_set, manifest, sector_list
 
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
@@ -58,8 +59,9 @@ def owner(tmp_path_factory, baton_path):
 class World:
     """A device that runs v0, and a server."""
 
-    def __init__(self, baton, folder, owner, server):
+    def __init__(self, baton, folder, owner, server, policy):
         self.baton = baton
+        self.policy = policy
         self.owner = owner
         self.server = server
         self.folder = folder
@@ -94,10 +96,12 @@ class World:
             **os.environ, "BATON_URL": f"{self.server.url}/{name}",
             "BATON_PRODUCT": "lamp", "BATON_PATIENCE_S": "1",
             "BATON_ROOT": text_of(self.owner.keys["root"]), **settings}
+        device = ("--micropython", ROOT / "build" / "examples" / "device")
+        if self.policy == "python":
+            device = python_device(self.folder / "fs", environment)
         done = self.baton(
-            "sim", "--flash", "dev.bin", "--fs", "fs", "--micropython",
-            ROOT / "build" / "examples" / "device", "--max-boots", "6",
-            "--timeout", "60", "--json", *args, env=environment)
+            "sim", "--flash", "dev.bin", "--fs", "fs", *device, "--max-boots",
+            "6", "--timeout", "60", "--json", *args, env=environment)
         *console, last = done.stdout.splitlines()
         report = self.report = json.loads(last)
         assert report["exit"] in (0, 3), last  # at rest, or it said why not
@@ -128,10 +132,10 @@ def text_of(key):
     return f"{jwk['x']}.{jwk['y']}"
 
 
-@pytest.fixture
-def world(baton, tmp_path, owner):
+@pytest.fixture(params=POLICIES)
+def world(baton, tmp_path, owner, request):
     with BadServer() as server:
-        yield World(baton, tmp_path, owner, server)
+        yield World(baton, tmp_path, owner, server, request.param)
 
 
 # ---- TUF's names -----------------------------------------------------------

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from flash_helpers import ABORTED, get_records, image
+from policy_helpers import POLICIES, hide_agent
 from test_trial import Label
 
 SIZE = 60_000
@@ -48,8 +49,9 @@ except baton.Error as exc:
 class Fleet:
     """One device of many: what happens to it happens to all of them."""
 
-    def __init__(self, baton, folder, http_server):
+    def __init__(self, baton, folder, http_server, policy):
         self.baton = baton
+        self.policy = policy
         self.folder = folder
         self.fs = folder / "fs"
         self.fs.mkdir()
@@ -76,8 +78,11 @@ class Fleet:
                   "release.pem", "--product", "lamp", "--version", version)
 
     def boot(self, deadline=1, options=OPTIONS):
-        (self.fs / "boot.py").write_text(
-            BOOT.format(deadline=deadline, options=options))
+        text = BOOT.format(deadline=deadline, options=options)
+        if self.policy == "python":
+            hide_agent(self.fs)
+            text = "import stock\n" + text
+        (self.fs / "boot.py").write_text(text)
 
     def main(self, new=""):
         """new: what the script does first where v1 does not run."""
@@ -108,9 +113,9 @@ class Fleet:
         return Label(get_records(self.path)[1])
 
 
-@pytest.fixture
-def fleet(baton, micropython, tmp_path, http_server):
-    return Fleet(baton, tmp_path, http_server)
+@pytest.fixture(params=POLICIES)
+def fleet(baton, micropython, tmp_path, http_server, request):
+    return Fleet(baton, tmp_path, http_server, request.param)
 
 
 def payloads(fleet):

@@ -83,6 +83,8 @@ class Stream:
     wait_ms: how long a call may wait for the network.
     """
 
+    rate_s = 30  # the agent in Python gives up who is slower for so long
+
     def __init__(self, ca=None, pin=None, clock=None, wait_ms=100):
         self.ca = ca
         self.pin = None if pin is None else pin_bytes(pin)

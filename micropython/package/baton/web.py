@@ -27,8 +27,7 @@ _LENGTH = const(-395)
 
 _CONNECT_MS = const(15000)
 _ANSWER_MS = const(30000)
-_RATE_BYTES = const(128)  # a second, over
-_RATE_S = const(30)  # seconds of waiting
+_RATE_BYTES = const(128)  # a second, over stream.rate_s of waiting
 _REDIRECTS_MAX = const(5)
 _STEP_MS = const(500)
 _HEADER_MAX = const(65536)
@@ -565,8 +564,9 @@ class Http:
         self.last = now
         self.paced += got
         self.is_waiting = not got
-        if self.waited_ms >= _RATE_S * 1000:
-            is_slow = self.paced < _RATE_BYTES * _RATE_S
+        rate_s = self.stream.rate_s
+        if self.waited_ms >= rate_s * 1000:
+            is_slow = self.paced < _RATE_BYTES * rate_s
             self.waited_ms = self.paced = 0
             if is_slow and not self.is_end:
                 fail(_STALLED)
