@@ -188,11 +188,12 @@ powercut: ## Cut the power at every flash operation, twice (ID=case: replay one)
 	@scripts/powercut $(ID)
 
 SECONDS ?= 3600
+POLICY ?= c
 .PHONY: chaos
-chaos: ## Devices under bad networks, power cuts and changes (SECONDS=3600)
+chaos: ## Devices under bad networks, power cuts, changes (SECONDS=3600, POLICY=python)
 	@scripts/setup test
-	$(SUBMAKE) all $(BUILD)/examples/device
-	@.venv/bin/python tests/chaos/chaos.py --seconds $(SECONDS)
+	$(SUBMAKE) all $(BUILD)/examples/device $(if $(filter python,$(POLICY)),micropython)
+	@.venv/bin/python tests/chaos/chaos.py --seconds $(SECONDS) --policy $(POLICY)
 
 fuzz-build: $(FUZZ_BIN)
 

@@ -2,7 +2,7 @@
 power cuts, crashes of the power supply in the middle of a trial, and a server
 whose content changes, lags behind or is damaged.
 
-    chaos.py [--seconds N] [--lives N] [--seed N]
+    chaos.py [--seconds N] [--lives N] [--seed N] [--policy c|python]
 
 A life begins on version 1. In each of its rounds the server may change, the
 network is bad by chance, and the power may be cut at any flash operation. After
@@ -24,10 +24,12 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "e2e")]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "lib"),
+                str(ROOT / "tests" / "e2e")]
 
 from bad_server import Answer, BadServer  # noqa: E402
 from flash_helpers import image  # noqa: E402
+from policy_helpers import BOTH, python_device  # noqa: E402
 
 BATON = ROOT / "build" / "baton"
 DEVICE = ROOT / "build" / "examples" / "device"
@@ -143,8 +145,9 @@ class Server:
 
 
 class Life:
-    def __init__(self, tree, server, folder, seed):
+    def __init__(self, tree, server, folder, seed, policy):
         self.tree, self.server, self.seed = tree, server, seed
+        self.policy = policy
         self.rng = random.Random(seed)
         self.folder = folder
         self.flash = folder / "dev.bin"
@@ -160,8 +163,7 @@ class Life:
     def run(self, cut_at=0, badness=0.0):
         self.server.badness = badness
         args = ["sim", "--flash", self.flash, "--fs", self.folder / "fs",
-                "--micropython", DEVICE, "--max-boots", 14, "--timeout", 60,
-                "--no-repl", "--json"]
+                "--max-boots", 14, "--timeout", 60, "--no-repl", "--json"]
         if cut_at:
             args += ["--cut-at", cut_at, "--cut-mode", self.rng.choice(CUTS),
                      "--seed", self.rng.randrange(1 << 30)]
@@ -170,6 +172,10 @@ class Life:
                    BATON_TRIAL_MS="3000")
         if self.rng.random() < 0.3:
             env["BATON_NO_CODEC"] = "1"
+        if self.policy == "python":
+            args += python_device(self.folder / "fs", env)
+        else:
+            args += ["--micropython", DEVICE]
         done = baton(*args, code=None, env=env)
         self.log.append(done.stdout)
         self.stats["cuts"] += done.stdout.count("power cut")
@@ -231,6 +237,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=3600)
     parser.add_argument("--lives", type=int, default=1 << 30)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--policy", choices=BOTH, default="c")
     options = parser.parse_args()
     stats, lives, until = collections.Counter(), 0, time.time() + options.seconds
     with tempfile.TemporaryDirectory() as temporary:
@@ -241,13 +248,13 @@ def main():
                 seed = options.seed + lives
                 folder = Path(temporary) / f"life{seed}"
                 folder.mkdir()
-                life = Life(tree, server, folder, seed)
+                life = Life(tree, server, folder, seed, options.policy)
                 try:
                     life.live()
                 except Fault as fault:
                     print("\n".join(life.log))
                     print(f"chaos: {fault}; again: {sys.argv[0]} --seed {seed} "
-                          "--lives 1")
+                          f"--lives 1 --policy {options.policy}")
                     return 1
                 stats.update(life.stats)
                 lives += 1

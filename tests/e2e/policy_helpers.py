@@ -34,6 +34,6 @@ def python_device(fs, env, *urls):
     (fs / "settings.json").write_text(json.dumps(settings))
     args = ["--no-repl"]
     for url in (settings["URL"], *urls):
-        place = urlsplit(url).netloc
-        args += ["--map", f"{place}={place}"]
+        place = urlsplit(url)
+        args += ["--map", f"{place.netloc}=127.0.0.1:{place.port}"]
     return args

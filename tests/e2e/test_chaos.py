@@ -4,11 +4,16 @@ many more."""
 import subprocess
 import sys
 
+import pytest
 
-def test_lives(repo):
+from policy_helpers import POLICIES
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_lives(repo, policy):
     done = subprocess.run(
         [sys.executable, repo / "tests" / "chaos" / "chaos.py", "--lives", "12",
-         "--seed", "1000"],
+         "--seed", "1000", "--policy", policy],
         capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     words = done.stdout.replace(",", "").split()

@@ -1,6 +1,6 @@
 """What is fetched again after a power cut, from servers that others wrote.
 
-The device is examples/device-c on the virtual ESP32. The power goes in each
+The device is examples/device-c on the virtual ESP32, and its twin in Python. The power goes in each
 sector of the image, and at random flash operations; how far the download had
 come is read off the slot, and what is asked for afterwards off the server's
 log."""
@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 from flash_helpers import image
+from policy_helpers import POLICIES, python_device
 from web_servers import Nginx
 
 SECTOR = 4096
@@ -24,7 +25,14 @@ IMAGE = image("v2", payload=random.Random(1).randbytes(11 * SECTOR + 1234))
 NEAR = image("v0", payload=random.Random(1).randbytes(11 * SECTOR + 1234))
 
 
+@pytest.fixture(params=POLICIES, autouse=True)
+def policy(request, monkeypatch):
+    monkeypatch.setattr(Device, "policy", request.param)
+
+
 class Device:
+    policy = "c"
+
     def __init__(self, baton, repo, folder, env, slot_1=None):
         self.baton, self.folder, self.env = baton, folder, env
         self.program = repo / "build" / "examples" / "device"
@@ -41,10 +49,12 @@ class Device:
               self.flash, code=0)
 
     def run(self, *args, code=0):
+        device = ("--micropython", self.program, "--no-repl")
+        if self.policy == "python":
+            device = python_device(self.folder / "fs", self.env)
         return self.baton(
-            "sim", "--flash", self.flash, "--fs", self.folder / "fs",
-            "--micropython", self.program, "--no-repl", *args, code=code,
-            env={**os.environ, **self.env})
+            "sim", "--flash", self.flash, "--fs", self.folder / "fs", *device,
+            *args, code=code, env={**os.environ, **self.env})
 
     def slot(self):
         data = self.flash.read_bytes()
