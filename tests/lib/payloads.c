@@ -82,7 +82,14 @@ static int push_all(struct baton_codec *codec, const struct payloads_job *job,
     return baton_codec_end(codec);
 }
 
-static int run(struct payloads *self, const struct payloads_job *job,
+// A decoder that has failed goes on saying so.
+static bool sticks(struct baton_codec *codec, int err) {
+    size_t used;
+    return baton_codec_push(codec, NULL, 0, &used) == err && used == 0
+           && baton_codec_end(codec) == err;
+}
+
+int payloads_run(struct payloads *self, const struct payloads_job *job,
         const struct baton_codec_info *info, void *state) {
     struct baton_codec codec;
     struct baton_codec_config config = {.context = self,
@@ -97,8 +104,16 @@ static int run(struct payloads *self, const struct payloads_job *job,
     if (err == 0 && job->restart != 0) {
         err = baton_codec_resume(&codec, job->restart);
     }
+    self->reached = self->out_len;
+    if (err) {
+        return err;
+    }
     size_t from = job->restart != 0 ? info->segment_off[job->restart] : 0;
-    return err ? err : push_all(&codec, job, from);
+    err = push_all(&codec, job, from);
+    self->reached = baton_codec_offset(&codec);
+    return err == 0 || err == BATON_ERR_CODEC_TRUNCATED || sticks(&codec, err)
+                   ? err
+                   : BATON_ERR_RANGE;
 }
 
 int payloads_decode(struct payloads *self, const struct payloads_job *job) {
@@ -124,7 +139,7 @@ int payloads_decode(struct payloads *self, const struct payloads_job *job) {
         memcpy(self->out, job->before, self->out_len);
     }
     void *state = malloc(info.state_bytes + 1u);
-    err = run(self, job, &info, state);
+    err = payloads_run(self, job, &info, state);
     free(state);
     free(old);
     return err;

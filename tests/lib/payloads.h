@@ -11,6 +11,7 @@ struct payloads {
     uint8_t *out;
     uint32_t out_len; // written so far
     uint32_t out_max;
+    uint32_t reached; // made so far, what is not written yet included
     uint64_t bytes_read;
     uint32_t calls;   // of all callbacks
     uint32_t fail_at; // the call that fails with BATON_ERR_IO; 0: none
@@ -32,5 +33,11 @@ struct payloads_job {
 // BATON_ERR_RANGE where a callback was called out of range, or a push went far
 // over its budget.
 int payloads_decode(struct payloads *self, const struct payloads_job *job);
+
+// The same in memory of the caller: self->old and self->out, their lengths, and
+// a state of info->state_bytes. With a restart, what is before it is in
+// self->out, and self->out_len says so.
+int payloads_run(struct payloads *self, const struct payloads_job *job,
+        const struct baton_codec_info *info, void *state);
 
 #endif

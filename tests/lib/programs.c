@@ -5,15 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DATA_OFF  288u // behind the descriptor
-#define CONSTANTS 200u // of 16 bytes each
+#define DESCRIPTOR_BYTES 288u
+#define CONSTANTS        200u // of 16 bytes each
 
 struct program {
     const struct programs_spec *spec;
     uint32_t code_addr;
     uint32_t data_addr; // of the constants
-    uint32_t *starts;   // of the functions, from the code's beginning
-    uint8_t *out;       // NULL: only count
+    uint32_t constants;
+    uint32_t *starts; // of the functions, from the code's beginning
+    uint8_t *out;     // NULL: only count
     uint32_t at;
 };
 
@@ -38,7 +39,7 @@ static uint32_t jal(uint32_t offset) {
 static void put_rv32(struct program *self, uint32_t choice, uint32_t number) {
     uint32_t reg = 10 + number % 6;
     uint32_t function = number % self->spec->functions;
-    uint32_t target = self->data_addr + number % CONSTANTS * 16;
+    uint32_t target = self->data_addr + number % self->constants * 16;
     uint32_t offset = target - (self->code_addr + self->at);
     if (choice < 3) {
         put(self, jal(self->starts[function] - self->at), 4);
@@ -79,7 +80,8 @@ static void put_function(struct program *self, unsigned i) {
     if (is_xtensa) {
         for (unsigned k = 0; k < 3; k++) {
             put(self,
-                    self->data_addr + programs_random(&state) % CONSTANTS * 16,
+                    self->data_addr
+                            + programs_random(&state) % self->constants * 16,
                     4);
         }
         self->starts[i] = self->at;
@@ -110,25 +112,29 @@ static void put_functions(struct program *self) {
 void programs_make(struct images *self, const struct programs_spec *spec) {
     bool is_xtensa = spec->chip_id == 0;
     uint32_t data = is_xtensa ? 0x3F400020 : 0x3C000020;
+    uint32_t data_off = spec->constants != 0 ? 0 : DESCRIPTOR_BYTES;
+    uint32_t constants = spec->constants != 0 ? spec->constants : CONSTANTS;
     struct program program = {.spec = spec,
             .code_addr = is_xtensa ? 0x400D0020 : 0x42000020,
-            .data_addr = data + DATA_OFF,
+            .data_addr = data + data_off,
+            .constants = constants,
             .starts = calloc(spec->functions, sizeof(uint32_t))};
     put_functions(&program); // where they are
-    uint32_t data_len = DATA_OFF + CONSTANTS * 16 + 4 * spec->functions;
+    uint32_t data_len = data_off + constants * 16 + 4 * spec->functions;
     struct images_spec image = {.chip_id = spec->chip_id,
+            .no_descriptor = spec->constants != 0,
             .segments = {{data, data_len}, {program.code_addr, program.at}}};
     images_make(self, &image);
-    uint8_t *constants = self->data + 32 + DATA_OFF;
+    uint8_t *text = self->data + 32 + data_off;
     uint32_t state = spec->seed;
-    for (uint32_t i = 0; i < CONSTANTS * 16; i++) {
-        constants[i] =
+    for (uint32_t i = 0; i < constants * 16; i++) {
+        text[i] =
                 (uint8_t)("etaoinshrdlu\0\0\0 "[programs_random(&state) % 16]);
     }
     for (uint32_t i = 0; i < spec->functions; i++) {
         uint32_t addr = program.code_addr + program.starts[i];
         for (unsigned k = 0; k < 4; k++) {
-            constants[CONSTANTS * 16 + 4 * i + k] = (uint8_t)(addr >> (8 * k));
+            text[constants * 16 + 4 * i + k] = (uint8_t)(addr >> (8 * k));
         }
     }
     program.out = self->data + 32 + data_len + 8;
