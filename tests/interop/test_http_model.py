@@ -1,5 +1,5 @@
 """Answers as servers write them, and such that were cut off or altered, read by
-Python's own http.client and by both transports. What was not touched all of
+Python's own http.client and by all transports. What was not touched all of
 them read; what was, the transports read as the model does, or refuse it. Cases
 come from a seed: BATON_SEED replays them."""
 # SPDX-License-Identifier: MIT
@@ -78,7 +78,7 @@ def ask_model(port):
         connection.close()
 
 
-@pytest.mark.parametrize("transport", ["curl", "http"])
+@pytest.mark.parametrize("transport", ["curl", "http", "python"])
 def test_same_as_the_model(repo, bad_server, transport):
     server = bad_server()
     seen = {"read": 0, "refused": 0}

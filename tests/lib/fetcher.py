@@ -1,8 +1,10 @@
-"""Fetches by a transport of Baton's, through tests/interop/transport_driver."""
+"""Fetches by a transport of Baton's, through tests/interop/transport_driver or,
+of the Python package, python_transport.py."""
 # SPDX-License-Identifier: MIT
 import json
 import select
 import subprocess
+import sys
 from types import SimpleNamespace
 
 LIMIT_SECONDS = 60
@@ -14,10 +16,15 @@ class Fetcher:
 
     def __init__(self, repo, **fields):
         path = repo / "build" / "tests" / "interop" / "transport_driver"
+        command = [str(path)]
+        if fields.get("transport") == "python":
+            path = repo / "tests" / "interop" / "python_transport.py"
+            command = [sys.executable, str(path)]
         assert path.is_file(), f"{path} is not built; next: make test-build"
         self.fields = fields
+        self.knows_tags = command == [str(path)]  # known_etag
         self.process = subprocess.Popen(
-            [str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True)
 
     def __enter__(self):

@@ -6,6 +6,7 @@ import time
 from micropython import const
 
 _AGAIN = const(-11)
+_ARG = const(-22)
 _STATE = const(-200)
 _URL = const(-370)
 _RESET = const(-373)
@@ -172,7 +173,7 @@ class Http:
         if authorization is not None:
             for c in authorization:
                 if c < " " or c == "\x7f":
-                    fail(-22)
+                    fail(_ARG)
         self.stream = stream
         self.port = port
         self.authorization = authorization
@@ -209,6 +210,8 @@ class Http:
         if not _CONNECTING <= self.state <= _HEADER:
             self.close()
             self.answer()
+            if end and end <= start:
+                fail(_ARG)
             self.url = self.current = url
             self.asked = (start, end, etag)
             self.may_downgrade = may_downgrade
@@ -468,6 +471,8 @@ class Http:
         elif status in (404, 410):
             fail(_NOT_FOUND)
         elif status == 416:
+            if self.range is None:
+                self.total_bytes = self.range_total or 0
             fail(_RANGE)
         elif status in (408, 425, 429) or 500 <= status < 600:
             fail(_BUSY)
@@ -546,6 +551,8 @@ class Http:
                     break
                 if got < 0:  # framing, and there is more of it
                     got = None
+                    if time.ticks_diff(time.ticks_ms(), began) > _STEP_MS:
+                        break
             if self.is_end and got is None:
                 got = 0
             self.pace(got or 0)
@@ -585,6 +592,8 @@ class Http:
             buf[:got] = self.have[:got]
             self.have = self.have[got:]
         else:
+            if size == self.left:
+                size -= 1
             if size < len(buf):
                 buf = memoryview(buf)[:size]
             got = self.stream.recv(buf)
@@ -609,13 +618,12 @@ class Http:
 
     def pass_frame(self):
         # -1: goes on; None: nothing came.
+        if not self.have and not self.receive():
+            return None
+        if not self.have:
+            return self.cut()
         if not self.is_chunked:
             fail(_TOO_MUCH)  # as much as is taken was taken, and there is more
-        if not self.have:
-            if not self.receive():
-                return None
-            if not self.have:
-                fail(_LENGTH)
         data = bytes(self.have)
         end = data.find(b"\n") + 1
         piece = data[:end or len(data)]
