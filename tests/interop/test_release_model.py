@@ -1,4 +1,5 @@
-"""The core's reader of signed payloads against a second one in Python.
+"""The core's reader of signed payloads, and the Python package's, against a model
+in Python.
 
 BATON_SEED draws other cases, BATON_CASES more of them; a failure prints the
 payload."""
@@ -8,6 +9,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,11 @@ import pytest
 import release_model
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "lib"), str(ROOT / "tests" / "e2e")]
+
+from flash_helpers import image  # noqa: E402
+from policy_helpers import POLICIES  # noqa: E402
+
 DRIVER = ROOT / "build" / "tests" / "interop" / "manifest_driver"
 SEED = int(os.environ.get("BATON_SEED", "1"))
 CASES = int(os.environ.get("BATON_CASES", "1500"))
@@ -29,7 +36,77 @@ def drive(kind, payloads):
     return done.stdout.splitlines()
 
 
-def compare(kind, payloads, model):
+READER = r"""
+import binascii, sys
+import _baton as whole
+class native:
+    error = whole.error
+    verify_p256 = lambda *args: True
+sys.modules["_baton"] = native
+from baton import manifest, trust
+KEY = bytes(range(64))
+class Store:
+    def get(self, name, raw):
+        return -2
+    def set(self, name, data):
+        return 0
+def wrap(kind, data):
+    header = '{"alg":"ES256","kid":"%s","typ":"%s"}' % (
+        str(manifest.key_id(KEY), "ascii"), kind)
+    parts = (header.encode(), data, bytes(64))
+    return b".".join(manifest.b64(part) for part in parts)
+def read(kind, data):
+    if kind == "json":
+        manifest.parse(data)
+        return ()
+    known = trust.Trust(Store())
+    if kind == "keys":
+        known.root = KEY
+        manifest.install_keys(known, wrap("baton-keys+jws", data), 1000)
+        return known.version, len(known.keys), known.sequence
+    known.keys = [KEY]
+    m = manifest.Manifest(wrap("baton-release+jws", data), known)
+    is_in = m.is_in(bytes((1, 2, 3)))
+    return m.sequence, m.bytes, len(m.payloads), int(is_in), m.pick(None, 15744, 0)
+with open("cases") as file:
+    for line in file:
+        kind, data = line.rstrip("\n").split(" ")
+        try:
+            print("BATON_OK", *read(kind, binascii.unhexlify(data)))
+        except OSError as exc:
+            print(native.error(exc.args[0])[0])
+"""
+
+
+class Drive:
+    """The reader in C, or the Python package's on the virtual ESP32."""
+
+    def __init__(self, policy, baton, folder):
+        self.policy, self.baton, self.folder = policy, baton, folder
+
+    def __call__(self, kind, payloads):
+        if self.policy == "c":
+            return drive(kind, payloads)
+        fs = self.folder / "fs"
+        if not fs.is_dir():
+            fs.mkdir()
+            (self.folder / "v1").write_bytes(image("v1", size=5000))
+            self.baton("flash", "make", "--layout", "micropython-4mib-ota",
+                       "--ota_0", "v1", "-o", "dev.bin", code=0)
+        (fs / "main.py").write_text(READER)
+        (fs / "cases").write_text("".join(
+            f"{kind} {data.hex()}\n" for data in payloads))
+        done = self.baton("sim", "--flash", "dev.bin", "--fs", "fs", "--no-repl",
+                          "--quiet", "--timeout", 300, timeout=300)
+        return done.stdout.splitlines()
+
+
+@pytest.fixture(params=POLICIES)
+def read(request, baton, tmp_path):
+    return Drive(request.param, baton, tmp_path)
+
+
+def compare(drive, kind, payloads, model):
     answers = drive(kind, payloads)
     assert len(answers) == len(payloads)
     verdicts = {}
@@ -89,9 +166,9 @@ def draw_json(draw):
     return data[:16000]
 
 
-def test_json():
+def test_json(read):
     draw = random.Random(SEED)
-    found = compare("json", [draw_json(draw) for _ in range(CASES)],
+    found = compare(read, "json", [draw_json(draw) for _ in range(CASES)],
                     release_model.check)
     for verdict in ("BATON_OK", "BATON_ERR_JSON_FORMAT",
                     "BATON_ERR_JSON_DUPLICATE", "BATON_ERR_JSON_LIMIT"):
@@ -177,18 +254,18 @@ def draw_document(draw, good):
 @pytest.mark.parametrize("kind, good, model", [
     ("release", good_release, release_model.release),
     ("keys", good_keys, release_model.keys)])
-def test_documents(kind, good, model):
+def test_documents(read, kind, good, model):
     draw = random.Random(SEED)
     payloads = [draw_document(draw, good) for _ in range(CASES)]
     if kind == "keys":
         payloads = [data[:1300] for data in payloads]
-    found = compare(kind, payloads, model)
+    found = compare(read, kind, payloads, model)
     for verdict in ("BATON_OK", "BATON_ERR_MANIFEST_FORMAT",
                     "BATON_ERR_JSON_FORMAT", "BATON_ERR_MANIFEST_VERSION"):
         assert found.get(verdict, 0) > CASES / 300, found
 
 
-def test_the_good_ones_are_good():
+def test_the_good_ones_are_good(read):
     for kind, good in (("release", good_release), ("keys", good_keys)):
-        answer = drive(kind, [json.dumps(good()).encode()])[0]
+        answer = read(kind, [json.dumps(good()).encode()])[0]
         assert answer.startswith("BATON_OK ")

@@ -495,10 +495,14 @@ class Manifest:
             return _BOOTLOADER
         if agent.mpy and agent.mpy != self.mpy:
             return _MPY
+        return 0 if self.is_in(agent.device_id) else _ROLLOUT
+
+    def is_in(self, device_id):
+        """Whether a device is within the first permille of a rollout."""
         sha = hashlib.sha256(self.salt.encode() + b"\0")
-        sha.update(agent.device_id)
+        sha.update(device_id)
         place = int.from_bytes(sha.digest()[:4], "big")
-        return 0 if place * 1000 >> 32 < self.permille else _ROLLOUT
+        return place * 1000 >> 32 < self.permille
 
     def pick(self, identity, room, failed):
         """The smallest payload that this device can use, by its index."""
