@@ -21,6 +21,7 @@ int cmd_release_sign(int argc, char **argv);
 int cmd_release_expire(int argc, char **argv);
 int cmd_release_rollout(int argc, char **argv);
 int cmd_release_keys(int argc, char **argv);
+int cmd_release_prune(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
 int cmd_pack(int argc, char **argv);
 int cmd_unpack(int argc, char **argv);

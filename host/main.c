@@ -41,6 +41,8 @@ static const struct cli_command commands[] = {
                 "set the share of devices that take a release"},
         {"release", "keys", cmd_release_keys,
                 "make the key set, signed by the root key"},
+        {"release", "prune", cmd_release_prune,
+                "delete the files that no channel names"},
         {"sim", NULL, cmd_sim, "run a virtual ESP32 on a flash file"},
         {"pack", NULL, cmd_pack,
                 "pack an image for the way to a device, or as a delta"},

@@ -300,7 +300,7 @@ def test_usage(baton, make, tmp_path):
     assert not (tmp_path / "www" / "stable.jws").exists()
     for command in ("key new", "key show", "release make", "release show",
                     "release verify", "release sign", "release expire",
-                    "release rollout", "release keys"):
+                    "release rollout", "release keys", "release prune"):
         done = baton(*command.split(), "--help", code=0)
         assert "Example:" in done.stdout and done.stderr == ""
 
