@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "crc32.h"
 
 #define MAGIC        0x314A7442u
 #define HEADER_BYTES 64u
@@ -44,17 +45,6 @@ static uint32_t sectors_per_unit(const struct baton_journal_place *place) {
     return (count_sectors(place) + units - 1u) / units;
 }
 
-static uint32_t crc_of(const uint8_t *data, size_t len) {
-    uint32_t crc = 0xFFFFFFFFu;
-    for (size_t i = 0; i < len; i++) {
-        crc ^= data[i];
-        for (int bit = 0; bit < 8; bit++) {
-            crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0xEDB88320u : 0u);
-        }
-    }
-    return ~crc;
-}
-
 static void make_header(const struct baton_journal_place *place,
         const uint8_t *id, const uint8_t *head, uint8_t header[HEADER_BYTES]) {
     memset(header, 0xFF, HEADER_BYTES);
@@ -62,7 +52,7 @@ static void make_header(const struct baton_journal_place *place,
     put_u32(header + 4, place->image_bytes);
     memcpy(header + ID_OFF, id, ID_BYTES);
     memcpy(header + HEAD_OFF, head, BATON_UPDATE_HEAD_BYTES);
-    put_u32(header + CRC_OFF, crc_of(header, CRC_OFF));
+    put_u32(header + CRC_OFF, ~crc32_extend(UINT32_MAX, header, CRC_OFF));
 }
 
 // Erased flash need not read as 0xFF where it is encrypted; a mark is zeros.

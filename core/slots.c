@@ -6,6 +6,7 @@
 
 #include "baton/error.h"
 #include "bytes.h"
+#include "crc32.h"
 
 #define SEQ_ERASED 0xFFFFFFFFu
 
@@ -14,14 +15,7 @@ uint32_t baton_slots_crc(uint32_t seq) {
     put_u32(raw, seq);
     // The vendor calls the ROM's CRC with 0xFFFFFFFF as a previous result, so
     // the register starts at its complement, 0.
-    uint32_t crc = 0;
-    for (size_t i = 0; i < sizeof(raw); i++) {
-        crc ^= raw[i];
-        for (int bit = 0; bit < 8; bit++) {
-            crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0xEDB88320u : 0u);
-        }
-    }
-    return ~crc;
+    return ~crc32_extend(0, raw, sizeof(raw));
 }
 
 void baton_slots_decode(const uint8_t raw[BATON_OTADATA_RECORD_BYTES],

@@ -5,21 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../core/crc32.h"
 #include "baton/error.h"
 #include "device_script.h"
 
 enum { TRIES = 5, ANSWER_MS = 10000 };
 
 uint32_t device_crc32(uint32_t crc, const void *data, size_t len) {
-    const uint8_t *at = data;
-    crc = ~crc;
-    for (; len > 0; len--) {
-        crc ^= *at++;
-        for (int bit = 0; bit < 8; bit++) {
-            crc = crc >> 1 ^ (crc & 1u ? 0xEDB88320u : 0u);
-        }
-    }
-    return ~crc;
+    return ~crc32_extend(~crc, data, len);
 }
 
 static size_t encode(uint8_t *out, const uint8_t *data, size_t len) {

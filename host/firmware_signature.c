@@ -3,6 +3,7 @@
 #include <psa/crypto.h>
 #include <string.h>
 
+#include "../core/crc32.h"
 #include "firmware.h"
 
 #define BLOCK_BYTES   1216u
@@ -12,18 +13,6 @@
 
 #define VERSION_RSA   2u
 #define VERSION_ECDSA 3u
-
-// The ordinary CRC-32, as in zlib.
-static uint32_t crc32(const uint8_t *data, size_t len) {
-    uint32_t crc = 0xFFFFFFFFu;
-    for (size_t i = 0; i < len; i++) {
-        crc ^= data[i];
-        for (int bit = 0; bit < 8; bit++) {
-            crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0xEDB88320u : 0u);
-        }
-    }
-    return ~crc;
-}
 
 static uint32_t read_u32(const uint8_t *p) {
     return (uint32_t)p[0] | ((uint32_t)p[1] << 8) | ((uint32_t)p[2] << 16)
@@ -80,8 +69,8 @@ void firmware_find_signature(struct firmware_signature *self,
             return;
         }
         self->blocks[i].scheme = name_scheme(block);
-        self->blocks[i].crc_ok =
-                crc32(block, BLOCK_CRC_OFF) == read_u32(block + BLOCK_CRC_OFF);
+        self->blocks[i].crc_ok = ~crc32_extend(UINT32_MAX, block, BLOCK_CRC_OFF)
+                                 == read_u32(block + BLOCK_CRC_OFF);
         self->blocks[i].digest_ok = has_digest_of(block, image, padded);
         self->block_count++;
     }
