@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT
 #define _DEFAULT_SOURCE
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -24,12 +23,10 @@ enum { ANSWER_MS = 10000, PIECE_BYTES = 1024 };
 enum { MPY_VERSION = 6, MPY_SUB_VERSION = 3 };
 
 struct install {
-    const char *port;
+    struct device_options device;
     const char *target;
     const char *packages; // NULL: beside this program
-    uint32_t baud;
     bool is_small;
-    bool is_verbose;
     char folder[PATH_MAX];
     char firmware[128];
     unsigned mpy;
@@ -71,14 +68,6 @@ static bool parse_options(
     *code = CLI_USAGE;
     while ((option = getopt_long(argc, argv, "hv", options, NULL)) != -1) {
         switch (option) {
-        case 'p':
-            self->port = optarg;
-            break;
-        case 'b':
-            if (!cli_parse_u32("--baud", optarg, &self->baud)) {
-                return false;
-            }
-            break;
         case 's':
             self->is_small = true;
             break;
@@ -88,19 +77,17 @@ static bool parse_options(
         case 'd':
             self->packages = optarg;
             break;
-        case 'v':
-            self->is_verbose = true;
-            break;
         case 'h':
             print_help();
             *code = CLI_OK;
             return false;
         default:
-            cli_usage(COMMAND, "wrong option");
-            return false;
+            if (!device_take_option(COMMAND, &self->device, option)) {
+                return false;
+            }
         }
     }
-    if (self->port == NULL || optind != argc) {
+    if (self->device.port == NULL || optind != argc) {
         cli_usage(COMMAND, "give --port, and nothing else");
         return false;
     }
@@ -267,10 +254,7 @@ static int try_import(struct install *self) {
 }
 
 static int run(struct install *self) {
-    int err = device_open(&self->repl, self->port, self->baud);
-    if (err == BATON_ERR_SERIAL) {
-        fprintf(stderr, COMMAND ": %s: %s\n", self->port, strerror(errno));
-    }
+    int err = device_open(&self->repl, COMMAND, &self->device);
     if (err == 0) {
         err = ask_firmware(self);
     }
@@ -290,21 +274,20 @@ static int run(struct install *self) {
 }
 
 int cmd_install(int argc, char **argv) {
-    static struct install self = {
-            .baud = 115200, .target = "/lib", .repl = {.fd = -1}};
+    static struct install self = {.target = "/lib", .repl = {.fd = -1}};
     int code;
     if (!parse_options(&self, argc, argv, &code)) {
         return code;
     }
     int err = run(&self);
     if (err != 0) {
-        repl_refuse(&self.repl, COMMAND, self.port, err);
+        repl_refuse(&self.repl, COMMAND, self.device.port, err);
         if (self.firmware[0] != '\0') {
             fprintf(stderr, "  it runs %s\n", self.firmware);
         }
-    } else if (self.is_verbose) {
-        printf("%s: %s: %llu bytes in %s, for %s\n", self.port, self.firmware,
-                (unsigned long long)self.sent, self.target,
+    } else if (self.device.is_verbose) {
+        printf("%s: %s: %llu bytes in %s, for %s\n", self.device.port,
+                self.firmware, (unsigned long long)self.sent, self.target,
                 arch_name(self.mpy));
     }
     repl_close(&self.repl, false);

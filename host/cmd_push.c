@@ -1,6 +1,5 @@
 // `baton push`: updates a device over its serial REPL, without a network.
 // SPDX-License-Identifier: MIT
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +19,9 @@ enum { SESSIONS = 3, ANSWER_MS = 10000, VERIFY_MS = 120000 };
 enum { HASH_DIGITS = 16 };
 
 struct push {
-    const char *port;
+    struct device_options device;
     const char *path;
-    uint32_t baud;
     bool keeps_running; // no reset at the end
-    bool is_verbose;
     const uint8_t *image;
     uint32_t len;
     uint32_t sectors;
@@ -69,30 +66,20 @@ static bool parse_options(struct push *self, int argc, char **argv, int *code) {
     *code = CLI_USAGE;
     while ((option = getopt_long(argc, argv, "hv", options, NULL)) != -1) {
         switch (option) {
-        case 'p':
-            self->port = optarg;
-            break;
-        case 'b':
-            if (!cli_parse_u32("--baud", optarg, &self->baud)) {
-                return false;
-            }
-            break;
         case 'n':
             self->keeps_running = true;
-            break;
-        case 'v':
-            self->is_verbose = true;
             break;
         case 'h':
             print_help();
             *code = CLI_OK;
             return false;
         default:
-            cli_usage(COMMAND, "wrong option");
-            return false;
+            if (!device_take_option(COMMAND, &self->device, option)) {
+                return false;
+            }
         }
     }
-    if (self->port == NULL || optind + 1 != argc) {
+    if (self->device.port == NULL || optind + 1 != argc) {
         cli_usage(COMMAND, "give --port and one firmware file");
         return false;
     }
@@ -104,10 +91,7 @@ static bool parse_options(struct push *self, int argc, char **argv, int *code) {
 
 // Which slot it is, how large, and what chip runs.
 static int ask_slot(struct push *self) {
-    int err = device_command(&self->repl, 'I', 0, 0, 0);
-    if (err == 0) {
-        err = repl_answer(&self->repl, ANSWER_MS);
-    }
+    int err = device_ask(&self->repl, 'I', 0, 0, ANSWER_MS);
     if (err != 0) {
         return err;
     }
@@ -172,10 +156,7 @@ static int hash(const void *data, size_t len, char *hex, size_t digits) {
 // Marks the sectors that differ, and the one that was in flight when an earlier
 // push was cut short, whatever it reads as.
 static int compare(struct push *self) {
-    int err = device_command(&self->repl, 'H', self->sectors, 0, 0);
-    if (err == 0) {
-        err = repl_answer(&self->repl, ANSWER_MS);
-    }
+    int err = device_ask(&self->repl, 'H', self->sectors, 0, ANSWER_MS);
     if (err != 0) {
         return err;
     }
@@ -217,10 +198,7 @@ static int send_sectors(struct push *self) {
     if (total == 0) {
         return 0;
     }
-    int err = device_command(&self->repl, 'B', 0, 0, 0);
-    if (err == 0) {
-        err = repl_answer(&self->repl, ANSWER_MS);
-    }
+    int err = device_ask(&self->repl, 'B', 0, 0, ANSWER_MS);
     for (uint32_t n = 1; n < self->sectors && err == 0; n++) {
         if (self->wanted[n]) {
             err = send_sector(self, n);
@@ -239,11 +217,8 @@ static int verify(struct push *self) {
     char own[2 * BATON_SHA256_BYTES + 1];
     int err = hash(self->image, self->len, own, sizeof(own) - 1);
     if (err == 0) {
-        err = device_command(&self->repl, 'D', self->len / BATON_SECTOR_BYTES,
-                self->len % BATON_SECTOR_BYTES, 0);
-    }
-    if (err == 0) {
-        err = repl_answer(&self->repl, VERIFY_MS);
+        err = device_ask(&self->repl, 'D', self->len / BATON_SECTOR_BYTES,
+                self->len % BATON_SECTOR_BYTES, VERIFY_MS);
     }
     if (err != 0) {
         return err;
@@ -276,10 +251,7 @@ static int run_session(struct push *self) {
 }
 
 static int run(struct push *self) {
-    int err = device_open(&self->repl, self->port, self->baud);
-    if (err == BATON_ERR_SERIAL) {
-        fprintf(stderr, "%s: %s: %s\n", COMMAND, self->port, strerror(errno));
-    }
+    int err = device_open(&self->repl, COMMAND, &self->device);
     if (err == 0) {
         err = run_session(self);
     }
@@ -319,11 +291,11 @@ static int push(struct push *self, const struct firmware *firmware) {
     int err = run(self);
     if (err != 0) {
         bool is_image = err > BATON_ERR_SERIAL;
-        repl_refuse(
-                &self->repl, COMMAND, is_image ? self->path : self->port, err);
-    } else if (self->is_verbose) {
+        repl_refuse(&self->repl, COMMAND,
+                is_image ? self->path : self->device.port, err);
+    } else if (self->device.is_verbose) {
         printf("%s: %s: %u of %u sectors sent, verified, chosen; %s\n",
-                self->port, self->slot, (unsigned)self->sent,
+                self->device.port, self->slot, (unsigned)self->sent,
                 (unsigned)self->sectors,
                 self->keeps_running ? "starts at the next reset"
                                     : "restarting into it, on trial");
@@ -334,7 +306,7 @@ static int push(struct push *self, const struct firmware *firmware) {
 }
 
 int cmd_push(int argc, char **argv) {
-    struct push self = {.baud = 115200, .repl = {.fd = -1}};
+    struct push self = {.repl = {.fd = -1}};
     int code;
     if (!parse_options(&self, argc, argv, &code)) {
         return code;

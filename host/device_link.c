@@ -2,11 +2,14 @@
 // SPDX-License-Identifier: MIT
 #include "device_link.h"
 
+#include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../core/crc32.h"
 #include "baton/error.h"
+#include "cli.h"
 #include "device_script.h"
 
 enum { TRIES = 5, ANSWER_MS = 10000 };
@@ -68,9 +71,41 @@ int device_send(
     return BATON_ERR_DEVICE_WRITE;
 }
 
-int device_open(struct repl *self, const char *port, uint32_t baud) {
-    int err = repl_open(self, port, baud);
-    return err != 0 ? err : repl_enter(self);
+bool device_take_option(
+        const char *command, struct device_options *self, int option) {
+    switch (option) {
+    case 'p':
+        self->port = optarg;
+        return true;
+    case 'b':
+        return cli_parse_u32("--baud", optarg, &self->baud);
+    case 'v':
+        self->is_verbose = true;
+        return true;
+    default:
+        cli_usage(command, "wrong option");
+        return false;
+    }
+}
+
+int device_ask(
+        struct repl *self, char op, uint32_t a, uint32_t size, int timeout_ms) {
+    int err = device_command(self, op, a, size, 0);
+    return err != 0 ? err : repl_answer(self, timeout_ms);
+}
+
+int device_open(struct repl *self, const char *command,
+        const struct device_options *options) {
+    uint32_t baud = options->baud != 0 ? options->baud : 115200;
+    int err = repl_open(self, options->port, baud);
+    if (err == 0) {
+        err = repl_enter(self);
+    }
+    if (err == BATON_ERR_SERIAL) {
+        fprintf(stderr, "%s: %s: %s\n", command, options->port,
+                strerror(errno));
+    }
+    return err;
 }
 
 int device_start(struct repl *self, const char *script) {

@@ -7,6 +7,18 @@
 
 #define DEVICE_DATA_MAX 4096u
 
+// What every command that talks to a device is told about it.
+struct device_options {
+    const char *port;
+    uint32_t baud; // 0: 115200
+    bool is_verbose;
+};
+
+// Takes --port ('p'), --baud ('b') and --verbose ('v') from getopt's optarg. On
+// failure prints what is wrong: the value, or an option that is none of these.
+bool device_take_option(
+        const char *command, struct device_options *self, int option);
+
 // The ordinary CRC-32, continued from `crc` (0 to begin).
 uint32_t device_crc32(uint32_t crc, const void *data, size_t len);
 
@@ -14,6 +26,11 @@ uint32_t device_crc32(uint32_t crc, const void *data, size_t len);
 // Returns  as repl_answer
 int device_command(
         struct repl *self, char op, uint32_t a, uint32_t size, uint32_t crc);
+
+// Sends a command of no data and reads its answer.
+// Returns  as repl_answer
+int device_ask(
+        struct repl *self, char op, uint32_t a, uint32_t size, int timeout_ms);
 
 // Sends a command with data and waits for its answer, ":K". What was damaged on
 // the way is sent again.
@@ -24,9 +41,11 @@ int device_send(
 // Waits for ":K".
 int device_expect_ok(struct repl *self);
 
-// Opens the port, enters the raw REPL and starts a script behind the link.
+// Opens the port and enters the raw REPL, then starts a script behind the link.
+// A port that does not open is told why.
 // Returns  0, and those of repl_open, repl_enter, repl_start
-int device_open(struct repl *self, const char *port, uint32_t baud);
+int device_open(struct repl *self, const char *command,
+        const struct device_options *options);
 int device_start(struct repl *self, const char *script);
 
 #endif
