@@ -18,12 +18,11 @@ import pytest
 
 from bad_server import Answer
 from flash_helpers import bootloader, image
-from policy_helpers import hide_agent
+from policy_helpers import POLICIES, hide_agent
 
 SIZE = 120_000
 SECTOR = 4096
 SEED = int(os.environ.get("BATON_SEED", "1"))
-POLICY = os.environ.get("BATON_POLICY", "c")
 CUTS = int(os.environ.get("BATON_PYTHON_CUTS", "12"))
 
 BOOT = "import baton\nbaton.start(deadline_s={deadline})\n"
@@ -49,9 +48,10 @@ def attempt(call, *args, **options):
 class Device:
     """A board, and the folder that servers serve to it as files.example."""
 
-    def __init__(self, baton, folder):
+    def __init__(self, baton, folder, policy):
         self.baton = baton
         self.folder = folder
+        self.policy = policy
         self.www = folder / "www"
         self.fs = folder / "fs"
         self.www.mkdir()
@@ -63,7 +63,7 @@ class Device:
               "v1.img", "-o", "dev.bin", code=0)
 
     def boot(self, text=BOOT.format(deadline=60)):
-        if POLICY == "python":
+        if self.policy == "python":
             hide_agent(self.fs)
             text = "import stock\n" + text
         (self.fs / "boot.py").write_text(text)
@@ -87,10 +87,20 @@ class Device:
         return console, json.loads(last)
 
 
+# Of a test that is marked so: on both policies. The others are about what both
+# share, and run on the Python one where BATON_POLICY says so.
+both = pytest.mark.parametrize("policy", POLICIES)
+
+
 @pytest.fixture
-def device(baton, micropython, tmp_path):
+def policy():
+    return POLICIES[0]
+
+
+@pytest.fixture
+def device(baton, micropython, tmp_path, policy):
     assert micropython.is_file()
-    return Device(baton, tmp_path)
+    return Device(baton, tmp_path, policy)
 
 
 @pytest.fixture
@@ -112,6 +122,7 @@ def erases(report):
 URL = "http://192.168.4.2:8000/fw.bin"
 
 
+@both
 def test_a_life(plain):
     sha256 = plain.publish("fw.bin", image("v2", size=SIZE))
     main = f"""
@@ -147,6 +158,7 @@ print(baton.status()["text"] == "", baton.status()["state"])
     assert runs(report) == ("ota_1", "v2", "VALID")
 
 
+@both
 def test_progress(plain):
     data = image("v2", size=SIZE)
     plain.publish("fw.bin", data)
@@ -186,6 +198,7 @@ REFUSED = {
 }
 
 
+@both
 @pytest.mark.parametrize("kind", REFUSED)
 def test_refusals(plain, kind):
     arguments, content, name = REFUSED[kind]
@@ -204,6 +217,7 @@ def test_refusals(plain, kind):
         assert report["block_erases"] == 0 and report["sector_erases"] <= 1
 
 
+@both
 def test_options(plain):
     console, _ = plain.run(
         "for options in ({'retires': 1}, {'deadline': 5}):\n"
@@ -221,12 +235,13 @@ def test_options(plain):
         "if hasattr(_baton, 'agent'):\n"
         "  for bad in (None, 1, b'', bytearray(20000), agent._flash):\n"
         "    attempt(_baton.agent_step, bad)\n")
-    handles = 0 if POLICY == "python" else 5
+    handles = 0 if plain.policy == "python" else 5
     assert console[1:3] == ["unknown option: retires", "unknown option: deadline"]
     assert [line for line in console[3:] if "raises" not in line] == []
     assert len(console) == 10 + handles
 
 
+@both
 def test_an_exception_out_of_the_network_code(plain):
     # It passes through C. What was under way is lost, a new agent is not.
     plain.publish("fw.bin", image("v2", size=SIZE))
@@ -257,6 +272,7 @@ def test_an_exception_out_of_the_network_code(plain):
     assert console[-1] == "False" and runs(report) == ("ota_1", "v2", "VALID")
 
 
+@both
 def test_check(plain):
     plain.publish("fw.bin", image("v2", size=SIZE))
     plain.run("")
@@ -445,6 +461,7 @@ def channel(plain, baton):
 CHANNEL = "http://192.168.4.2:8000/stable.jws"
 
 
+@both
 def test_channel(channel):
     channel.release("v2", "--notes", "brighter")
     console, report = channel.run(
@@ -472,6 +489,7 @@ def test_channel(channel):
     assert runs(report)[1] == "v3"
 
 
+@both
 @pytest.mark.parametrize("options, codec, encoding", [
     (["--from", "v1.img"], True, "delta"), ([], True, "packed"),
     ([], False, "raw"), (["--raw-only"], True, "raw")])
@@ -487,6 +505,7 @@ def test_encodings(channel, options, codec, encoding):
     assert (int(fetched) >= SIZE) == (encoding == "raw")
 
 
+@both
 def test_report(channel):
     # What became of an update is told before the next check.
     channel.release("v2")
@@ -542,6 +561,7 @@ def test_example(channel, repo):
     assert console[0].startswith("no update: ") and console[1] == "app of v2 idle"
 
 
+@both
 def test_hooks(channel):
     channel.release("v2")
     console, report = channel.run(f"""
@@ -568,6 +588,7 @@ finally:
 
 # ---- Going on after a cut ----------------------------------------------------
 
+@both
 @pytest.mark.parametrize("case", range(CUTS))
 def test_power_cut(device, nginx, case):
     # Cut at a random operation; the next power-on ends on the new version, and
@@ -597,6 +618,7 @@ def test_power_cut(device, nginx, case):
 
 # ---- Other boards ------------------------------------------------------------
 
+@both
 def test_encrypted_flash(plain):
     # Programs go in units, and records are rewritten as a whole.
     for version in ("v2", "v3"):
@@ -607,6 +629,7 @@ def test_encrypted_flash(plain):
         assert runs(report)[1:] == (version, "VALID")
 
 
+@both
 def test_from_factory(plain):
     (plain.folder / "f.img").write_bytes(image("v0", size=SIZE))
     plain.baton("flash", "make", "--layout", "idf-two-ota", "--factory", "f.img",
@@ -643,6 +666,7 @@ def stage(device, main, **options):
         f"    retry_min_ms=10)\n" + main, **options)
 
 
+@both
 def test_hooks_of_a_trial(plain):
     # start() knows nothing of them; the trial asks them all the same.
     console, report = stage(
@@ -657,6 +681,7 @@ def test_hooks_of_a_trial(plain):
     assert runs(report) == ("ota_1", "v2", "VALID")
 
 
+@both
 def test_the_application_confirms(plain):
     plain.boot("import baton\nprint(baton.start(confirm='application'))\n")
     console, report = stage(
@@ -677,6 +702,7 @@ def test_a_version_that_crashes_is_left(plain):
     assert console[-1] and "crash" in console[-1]
 
 
+@both
 def test_an_intended_reset_is_no_failure(plain):
     plain.boot("import baton\nbaton.start(confirm='application')\n")
     console, report = stage(
@@ -710,6 +736,7 @@ def test_a_script_that_ends_in_an_exception(plain):
     assert sum("NameError" in line for line in console) == 3
 
 
+@both
 def test_given_up(plain):
     console, report = stage(
         plain, "if not old: baton.revert()\n"
@@ -719,6 +746,7 @@ def test_given_up(plain):
     assert console.count("runs v2") == 1  # not tried again
 
 
+@both
 def test_soft_resets_are_no_failures(plain):
     plain.boot("import baton\nbaton.start(confirm='application')\n")
     console, report = stage(
@@ -734,7 +762,8 @@ def test_soft_resets_are_no_failures(plain):
 
 # ---- asyncio ---------------------------------------------------------------
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("scheme, policy", [
+    ("https", POLICIES[0]), *[("http", policy) for policy in POLICIES]])
 def test_asyncio(secure, scheme):
     # Other tasks go on meanwhile.
     plain, sha256 = secure, secure.sha256
@@ -774,10 +803,11 @@ asyncio.run(main())
 
 # ---- Memory ----------------------------------------------------------------
 
+@both
 def test_memory(plain):
     # Live bytes while an update runs, on a machine of 64 bits; a settled
     # device holds nothing. What is Python takes more: its files are in memory.
-    most, least = (36, 1000) if POLICY == "python" else (16, 500)
+    most, least = (36, 1000) if plain.policy == "python" else (16, 500)
     plain.publish("fw.bin", image("v2", size=SIZE))
     console, report = plain.run(f"""
 import gc
@@ -799,6 +829,7 @@ print(peak[0], live() - before)
     assert peak < most * 1024, console
 
 
+@both
 def test_garbage_is_collected_all_the_time(channel):
     # What C holds must not be collected, whenever that happens.
     channel.boot("import gc\ngc.threshold(1)\nimport baton\nbaton.start()\n")
