@@ -586,6 +586,19 @@ finally:
     assert runs(report)[1] == "v1"
 
 
+@pytest.mark.skipif("python" not in POLICIES, reason="the policy in Python")
+@pytest.mark.parametrize("block, blocks", [("", 2), ("block=False", 0)])
+def test_a_block_of_the_heap(plain, block, blocks):
+    # Without ESP-IDF's erase a larger one takes 64 KiB of memory.
+    plain.policy = "python"
+    plain.boot("import _baton\ndel _baton.erase\n")
+    sha256 = plain.publish("fw.bin", image("v2", size=200_000))
+    console, report = plain.run(
+        f"print(baton.update({URL!r}, sha256='{sha256}', reboot=False, {block}))")
+    assert console[1:] == ["True"]
+    assert report["block_erases"] == blocks
+
+
 # ---- Going on after a cut ----------------------------------------------------
 
 @both

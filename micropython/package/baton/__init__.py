@@ -193,13 +193,15 @@ class Agent:
             1 if get("rollback", True) else 0,
             _mpy_abi(),
         )
-        # A larger erase: ESP-IDF's own, or by 64 KiB of memory to spare.
+        # A larger erase: ESP-IDF's own, or by 64 KiB of memory to spare, which
+        # the policy in Python takes by itself where nothing is said.
         block = get("block", getattr(_baton, "erase", None))
+        self._port.takes_block = block is None
         self._use_codec = get("codec", True)
         if o:
             raise TypeError("unknown option: " + ", ".join(o))
         parts, slots, running = _places()
-        self._flash = _call(_baton.flash, block, *parts)
+        self._flash = _call(_baton.flash, block or None, *parts)
         self._port.parts = parts
         self._policy = _policy()
         self._handle = _call(

@@ -204,9 +204,9 @@ def _fetch_keys(agent, why):
 
 
 def _keys_open(agent):
-    from . import manifest
+    from . import manifest, web
 
-    url = manifest.place_of(agent.url, "keys.jws")
+    url = web.place_of(agent.url, "keys.jws")
     try:
         is_open = _open_document(agent, url, manifest.KEYS_MAX)
     except OSError as exc:
@@ -323,5 +323,5 @@ def _install(agent, offer):
     agent.sequence = release.sequence = offer.sequence
     agent.new = policy.cut(offer.version)
     agent.trust = offer = payload = None
-    policy.forget("manifest", "trust")
+    policy.forget("manifest", "trust", "channel")
     fetch.begin(agent)

@@ -8,10 +8,14 @@ import struct
 import _baton
 from micropython import const
 
-from . import policy
+from . import policy, web
 from .journal import Journal, erase
 
 _SECTOR = const(4096)
+_BLOCK = const(65536)
+# Of the heap, for what comes while the block is taken.
+_SPARE = const(32768)
+_SPARE_TLS = const(81920)
 _HEAD = const(288)  # of an image: what decides whether it is one for this device
 
 _CHECKING = const(1)
@@ -161,6 +165,7 @@ def _plain_install(agent, head):
     if not goes_on:
         agent.close()
     head = bytes(head)  # the buffer is used meanwhile
+    policy.forget("channel", "trust")
     begin(agent)
     if agent.phase is not _body_open or agent.is_resumed:
         agent.close()
@@ -201,8 +206,25 @@ def begin(agent):
         _start(agent)
 
 
+def _take_block(agent):
+    # ESP-IDF erases 64 KiB at once, in a fraction of the time, where it is given
+    # as much to write.
+    import gc
+
+    agent.port.takes_block = False  # once is enough
+    gc.collect()
+    try:
+        block = bytearray(_BLOCK)
+    except MemoryError:
+        return
+    if gc.mem_free() > (_SPARE_TLS if agent.url.startswith("https") else _SPARE):
+        agent.flash = _baton.flash(block, *agent.parts)
+
+
 def begin_update(agent, off):
     journal, release = agent.journal, agent.release
+    if agent.port.takes_block and (not off or agent.map is not None):
+        _take_block(agent)
     agent.suspect = journal.marked * _SECTOR if off else 0
     agent.has_head = off != 0
     agent.update = _baton.begin(
@@ -264,10 +286,7 @@ def mark(agent, off):
 
 
 def _list_open(agent):
-    from . import manifest
-
-    url = manifest.place_of(agent.url, agent.release.list[2])
-    policy.forget("manifest")
+    url = web.place_of(agent.url, agent.release.list[2])
     if not agent.is_open:
         agent.map = bytearray((agent.slot_bytes // _SECTOR + 7) // 8)
         agent.sha = hashlib.sha256()
@@ -363,10 +382,7 @@ def request(agent, start, end):
     release, http = agent.release, agent.http
     url = agent.url
     if release.is_signed:
-        from . import manifest
-
-        url = manifest.place_of(url, release.path)
-        policy.forget("manifest")
+        url = web.place_of(url, release.path)
     # A payload of a release is named by its digest; a plain image by its tag.
     etag = release.etag if start and not release.is_signed else ""
     if not agent.open(url, start, end, etag or None):

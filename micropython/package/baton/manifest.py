@@ -516,18 +516,3 @@ class Manifest:
                     best < 0 or payload.bytes < self.payloads[best].bytes):
                 best = index
         return best if best >= 0 else _PAYLOAD
-
-
-def place_of(url, path):
-    """A path in place of what follows the last '/' of the channel's URL."""
-    for end in "#?":
-        url = url.split(end, 1)[0]
-    scheme, mark, rest = url.partition("://")
-    host, slash, folder = rest.partition("/")
-    if not host:
-        fail(-22)
-    folder = folder.rpartition("/")[0]
-    out = scheme + mark + host + "/" + (folder + "/" if folder else "") + path
-    if len(out.encode()) > 255:
-        fail(-28)
-    return out

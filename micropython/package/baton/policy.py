@@ -89,7 +89,7 @@ def is_channel(url):
 class Agent:
     def __init__(self, port, flash, places, texts, numbers):
         self.port = port
-        self.flash = flash
+        self.flash = self.plain_flash = flash
         self.parts = port.parts
         self.count, self.running = places
         self.product, self.board, self.device_id, self.report_url = texts
@@ -253,6 +253,7 @@ class Agent:
         if self.http is not None and not self.wants_check:
             self.http.hang_up()
         self.update = self.release = self.buf = self.codec = self.trust = None
+        self.flash = self.plain_flash  # without a block
         self.is_payload = False
         self.go(_IDLE, None)
 

@@ -7,6 +7,7 @@ from micropython import const
 
 _AGAIN = const(-11)
 _ARG = const(-22)
+_NOSPC = const(-28)
 _STATE = const(-200)
 _URL = const(-370)
 _RESET = const(-373)
@@ -140,6 +141,21 @@ def resolve(base, to, may_downgrade):
     if scheme == "https" and now != "https" and not may_downgrade:
         fail(_DOWNGRADE)
     return to
+
+
+def place_of(url, path):
+    """A path in place of what follows the last '/' of the channel's URL."""
+    for end in "#?":
+        url = url.split(end, 1)[0]
+    scheme, mark, rest = url.partition("://")
+    host, slash, folder = rest.partition("/")
+    if not host:
+        fail(_ARG)
+    folder = folder.rpartition("/")[0]
+    out = scheme + mark + host + "/" + (folder + "/" if folder else "") + path
+    if len(out.encode()) > 255:
+        fail(_NOSPC)
+    return out
 
 
 def number(text):
