@@ -1,0 +1,117 @@
+# The package `baton` as a stock firmware has it: compiled files in /lib, the native
+# module without an agent, the policy in Python. On the virtual ESP32.
+# SPDX-License-Identifier: MIT
+import json
+import random
+import shutil
+import subprocess
+
+import pytest
+
+from flash_helpers import image
+
+SIZE = 150000
+URL = "http://192.168.4.2:8000/stable.jws"
+
+BOOT = """
+import sys
+sys.path.insert(0, "/lib")
+import baton
+baton.start(deadline_s=60)
+"""
+MAIN = """
+import os, network, time, baton, _baton
+print("runs", os.uname().version.split(" ")[0])
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+wlan.connect("workshop", "secret-key")
+while not wlan.isconnected():
+    time.sleep_ms(20)
+try:
+    print(baton.update(%r, keys=%r, product="lamp", retry_min_ms=10))
+except baton.Error as exc:
+    print(exc.name, exc)
+print(hasattr(_baton, "agent"), _baton.__file__, baton.__file__[-12:],
+      baton.status()["encoding"])
+"""
+
+
+class Board:
+    def __init__(self, baton, folder, module, http_server):
+        self.baton, self.folder = baton, folder
+        self.fs = folder / "fs"
+        shutil.copytree(module.parents[2] / "python" / "baton",
+                        self.fs / "lib" / "baton")
+        shutil.copy(module, self.fs / "lib")
+        body = random.Random(3).randbytes(SIZE // 2) + bytes(SIZE // 2)
+        (folder / "v1").write_bytes(image("v1", payload=body))
+        (folder / "v2").write_bytes(image("v2", payload=body[:70000] + body[70100:]))
+        for name in ("root.pem", "release.pem"):
+            self.call("key", "new", name)
+        self.call("release", "keys", "--dir", "www", "--root", "root.pem",
+                  "release.pem")
+        key = self.call("key", "show", "--text", "root.pem").strip()
+        (self.fs / "boot.py").write_text(BOOT)
+        (self.fs / "main.py").write_text(MAIN % (URL, key))
+        self.server = http_server(folder / "www")
+        self.renew()
+
+    def call(self, *args):
+        return self.baton(*args, code=0).stdout
+
+    def renew(self):
+        for path in self.folder.glob("dev.bin*"):
+            path.unlink()
+        self.call("flash", "make", "--layout", "micropython-4mib-ota", "--ota_0",
+                  "v1", "-o", "dev.bin")
+
+    def release(self, *options):
+        self.call("release", "make", "v2", "--dir", "www", "--key", "release.pem",
+                  "--product", "lamp", "--version", "v2", "--mpy", "6.3", *options)
+
+    def run(self, *options):
+        done = self.baton(
+            "sim", "--flash", "dev.bin", "--fs", "fs", "--no-repl", "--json",
+            "--quiet", "--max-boots", 9, "--timeout", 60, "--map",
+            f"192.168.4.2:8000=127.0.0.1:{self.server.port}", *options)
+        *console, last = done.stdout.splitlines()
+        return console, json.loads(last)
+
+
+@pytest.fixture
+def board(baton, micropython, tmp_path, natmod, http_server):
+    assert micropython.is_file()
+    return Board(baton, tmp_path, natmod("x64", "stock"), http_server)
+
+
+@pytest.mark.parametrize("options, encoding", [
+    (["--from", "v1"], "delta"), ([], "packed"), (["--raw-only"], "raw")])
+def test_a_life(board, options, encoding):
+    board.release(*options)
+    console, report = board.run()
+    assert console == ["runs v1", "runs v2", "False",
+                       f"False /lib/_baton.mpy __init__.mpy {encoding}"], console
+    assert (report["slot"], report["version"], report["state"]) \
+        == ("ota_1", "v2", "VALID")
+    # At rest it writes nothing.
+    console, report = board.run()
+    assert console[:2] == ["runs v2", "False"] and report["operations"] == 0
+
+
+def test_a_refusal_has_its_sentence(board):
+    board.release()
+    path = board.folder / "www" / "stable.jws"
+    data = path.read_bytes()
+    path.write_bytes(data[:-5] + b"AAAA" + data[-1:])
+    console, _ = board.run()
+    assert console[1] == "BATON_ERR_SIGNATURE the signature is not by the key"
+
+
+@pytest.mark.parametrize("mode", ["before", "torn", "garbage", "after", "weak"])
+def test_power_cuts(board, mode):
+    board.release("--from", "v1")
+    for at in range(random.Random(mode).randrange(10, 60), 700, 97):
+        board.renew()
+        console, report = board.run("--cut-at", at, "--cut-mode", mode, "--seed", at)
+        assert (report["version"], report["state"]) == ("v2", "VALID"), (at, console)
+        assert report["violations"] == 0
