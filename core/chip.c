@@ -12,46 +12,58 @@
 // page.
 #define MMU_ENTRIES 256u
 
+// The high half of its addresses: all begin and end on 64 KiB.
 struct window {
-    uint32_t from;
-    uint32_t to; // one past the end; 0: MMU_ENTRIES pages
+    uint16_t from;
+    uint16_t to; // one past the end; 0: MMU_ENTRIES pages
 };
 
+enum { RISCV = 1, PAGE_CHOICE = 2 };
+
 struct chip {
-    uint16_t id;
-    bool is_riscv;
-    bool has_page_choice;
-    uint16_t bootloader_addr;
-    const char *name;
+    uint8_t id;
+    uint8_t flags;
+    uint8_t bootloader_sector;
     struct window windows[2]; // code, constants; one for both: second from 0
 };
 
 static const struct chip chips[] = {
-        {0, false, false, 0x1000, "esp32",
-                {{0x400D0000, 0x40400000}, {0x3F400000, 0x3F800000}}},
-        {2, false, false, 0x1000, "esp32s2",
-                {{0x40080000, 0x40800000}, {0x3F000000, 0x3FF80000}}},
-        {5, true, false, 0x0, "esp32c3",
-                {{0x42000000, 0x42800000}, {0x3C000000, 0x3C800000}}},
-        {9, false, false, 0x0, "esp32s3",
-                {{0x42000000, 0x44000000}, {0x3C000000, 0x3E000000}}},
-        {12, true, true, 0x0, "esp32c2",
-                {{0x42000000, 0x42400000}, {0x3C000000, 0x3C400000}}},
-        {13, true, true, 0x0, "esp32c6", {{0x42000000, 0}, {0, 0}}},
-        {16, true, true, 0x0, "esp32h2", {{0x42000000, 0}, {0, 0}}},
-        {18, true, false, 0x2000, "esp32p4",
-                {{0x40000000, 0x44000000}, {0x48000000, 0x4C000000}}},
-        {20, true, true, 0x0, "esp32c61", {{0x42000000, 0x44000000}, {0, 0}}},
-        {23, true, false, 0x2000, "esp32c5",
-                {{0x42000000, 0x44000000}, {0, 0}}},
-        {25, true, true, 0x0, "esp32h21", {{0x42000000, 0x43000000}, {0, 0}}},
-        {28, true, true, 0x2000, "esp32h4", {{0x42000000, 0x44000000}, {0, 0}}},
-        {32, true, true, 0x2000, "esp32s31",
-                {{0x40000000, 0x44000000}, {0x50000000, 0x54000000}}},
+        {0, 0, 1, {{0x400D, 0x4040}, {0x3F40, 0x3F80}}},
+        {2, 0, 1, {{0x4008, 0x4080}, {0x3F00, 0x3FF8}}},
+        {5, RISCV, 0, {{0x4200, 0x4280}, {0x3C00, 0x3C80}}},
+        {9, 0, 0, {{0x4200, 0x4400}, {0x3C00, 0x3E00}}},
+        {12, RISCV | PAGE_CHOICE, 0, {{0x4200, 0x4240}, {0x3C00, 0x3C40}}},
+        {13, RISCV | PAGE_CHOICE, 0, {{0x4200, 0}, {0, 0}}},
+        {16, RISCV | PAGE_CHOICE, 0, {{0x4200, 0}, {0, 0}}},
+        {18, RISCV, 2, {{0x4000, 0x4400}, {0x4800, 0x4C00}}},
+        {20, RISCV | PAGE_CHOICE, 0, {{0x4200, 0x4400}, {0, 0}}},
+        {23, RISCV, 2, {{0x4200, 0x4400}, {0, 0}}},
+        {25, RISCV | PAGE_CHOICE, 0, {{0x4200, 0x4300}, {0, 0}}},
+        {28, RISCV | PAGE_CHOICE, 2, {{0x4200, 0x4400}, {0, 0}}},
+        {32, RISCV | PAGE_CHOICE, 2, {{0x4000, 0x4400}, {0x5000, 0x5400}}},
+};
+
+#define CHIPS (sizeof(chips) / sizeof(chips[0]))
+
+// In that order; apart, as devices need none.
+static const char names[CHIPS][10] = {
+        "esp32",
+        "esp32s2",
+        "esp32c3",
+        "esp32s3",
+        "esp32c2",
+        "esp32c6",
+        "esp32h2",
+        "esp32p4",
+        "esp32c61",
+        "esp32c5",
+        "esp32h21",
+        "esp32h4",
+        "esp32s31",
 };
 
 static const struct chip *find_chip(uint16_t chip_id) {
-    for (size_t i = 0; i < sizeof(chips) / sizeof(chips[0]); i++) {
+    for (size_t i = 0; i < CHIPS; i++) {
         if (chips[i].id == chip_id) {
             return &chips[i];
         }
@@ -59,14 +71,18 @@ static const struct chip *find_chip(uint16_t chip_id) {
     return NULL;
 }
 
+static uint32_t addr_of(uint16_t high) {
+    return (uint32_t)high << 16;
+}
+
 const char *baton_chip_name(uint16_t chip_id) {
     const struct chip *chip = find_chip(chip_id);
-    return chip != NULL ? chip->name : NULL;
+    return chip != NULL ? names[chip - chips] : NULL;
 }
 
 uint16_t baton_chip_id(const char *name) {
-    for (size_t i = 0; i < sizeof(chips) / sizeof(chips[0]); i++) {
-        if (strcmp(chips[i].name, name) == 0) {
+    for (size_t i = 0; i < CHIPS; i++) {
+        if (strcmp(names[i], name) == 0) {
             return chips[i].id;
         }
     }
@@ -75,17 +91,17 @@ uint16_t baton_chip_id(const char *name) {
 
 uint32_t baton_chip_bootloader_addr(uint16_t chip_id) {
     const struct chip *chip = find_chip(chip_id);
-    return chip != NULL ? chip->bootloader_addr : 0;
+    return chip != NULL ? (uint32_t)chip->bootloader_sector << 12 : 0;
 }
 
 bool baton_chip_has_page_choice(uint16_t chip_id) {
     const struct chip *chip = find_chip(chip_id);
-    return chip != NULL && chip->has_page_choice;
+    return chip != NULL && (chip->flags & PAGE_CHOICE) != 0;
 }
 
 bool baton_chip_is_riscv(uint16_t chip_id) {
     const struct chip *chip = find_chip(chip_id);
-    return chip != NULL && chip->is_riscv;
+    return chip != NULL && (chip->flags & RISCV) != 0;
 }
 
 uint32_t baton_chip_data_addr(uint16_t chip_id) {
@@ -96,7 +112,7 @@ uint32_t baton_chip_data_addr(uint16_t chip_id) {
     // The P4's second window is of another memory, not of flash constants.
     bool has_own = chip->windows[1].from != 0
                    && chip->windows[1].from < chip->windows[0].from;
-    return chip->windows[has_own ? 1 : 0].from;
+    return addr_of(chip->windows[has_own ? 1 : 0].from);
 }
 
 uint8_t baton_chip_page_log2(
@@ -119,10 +135,10 @@ bool baton_chip_is_mapped(
     uint8_t page_log2 = mmu_page_log2 != 0 ? mmu_page_log2 : PAGE_LOG2_DEFAULT;
     for (size_t i = 0; i < 2 && chip->windows[i].from != 0; i++) {
         const struct window *window = &chip->windows[i];
-        uint32_t to = window->to != 0
-                              ? window->to
-                              : window->from + (MMU_ENTRIES << page_log2);
-        if (addr >= window->from && addr < to) {
+        uint32_t from = addr_of(window->from);
+        uint32_t to = window->to != 0 ? addr_of(window->to)
+                                      : from + (MMU_ENTRIES << page_log2);
+        if (addr >= from && addr < to) {
             return true;
         }
     }

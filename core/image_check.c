@@ -131,7 +131,9 @@ static int identify_image(const uint8_t *head) {
     }
     uint16_t chip_id = get_u16(head + 12);
     uint32_t load_addr = get_u32(head + BATON_IMAGE_HEADER_BYTES);
-    return baton_chip_name(chip_id) != NULL && load_addr >= IMAGE_LOADABLE_FROM
+    // Every known chip has such addresses.
+    return baton_chip_data_addr(chip_id) != 0
+                           && load_addr >= IMAGE_LOADABLE_FROM
                            && !baton_chip_is_mapped(chip_id, 0, load_addr)
                    ? BATON_ERR_IS_BOOTLOADER
                    : BATON_ERR_IMAGE_DESCRIPTOR;

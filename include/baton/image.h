@@ -46,13 +46,13 @@ struct baton_app_descriptor {
 
 struct baton_image_info {
     struct baton_image_header header;
-    bool has_descriptor;
-    struct baton_app_descriptor descriptor; // zero without one
     uint32_t len_bytes; // digest included; known once verified
     bool has_digest;
     bool digest_ok; // false without one, and for a bootloader that was patched
-    uint8_t digest[BATON_SHA256_BYTES]; // the appended one, once verified
     uint8_t checksum;
+    bool has_descriptor;
+    uint8_t digest[BATON_SHA256_BYTES];     // the appended one, once verified
+    struct baton_app_descriptor descriptor; // zero without one
 };
 
 // One segment, as the verifier passes over it.
@@ -149,18 +149,18 @@ int baton_image_check(const uint8_t *head, size_t len, uint32_t total_bytes,
 // Fields are private; read the result through baton_image_result.
 struct baton_image {
     const struct baton_image_config *config;
-    struct baton_image_info info;
-    struct baton_hash_state hash;
-    struct baton_image_segment segment; // the one being read
     int status;           // BATON_IMAGE_MORE, 0, or the first error
     uint32_t limit_bytes; // no byte at or past this belongs to the image
     uint32_t pos;         // bytes taken so far
     uint32_t left;        // bytes left of the part being read
-    uint16_t have;        // bytes collected in buf
-    uint8_t part;         // which part of the image is being read
-    uint8_t checksum;     // running
+    struct baton_image_segment segment; // the one being read
+    uint16_t have;                      // bytes collected in buf
+    uint8_t part;                       // which part of the image is being read
+    uint8_t checksum;                   // running
     uint8_t mmu_page_log2;
+    struct baton_image_info info;
     uint8_t buf[BATON_IMAGE_DESCRIPTOR_BYTES]; // the part, where it is short
+    struct baton_hash_state hash;
 };
 
 // Starts a verification. config is borrowed until the result is known.

@@ -83,9 +83,6 @@ struct baton_update_stats {
 // points at, until the update is over.
 struct baton_update {
     struct baton_update_config config;
-    struct baton_update_stats stats;
-    struct baton_image_config image_config;
-    struct baton_image image;
     uint32_t off;         // where the next byte of `write` goes
     uint32_t fill;        // bytes in the sector buffer
     uint32_t erased_from; // this update erased [erased_from, erased_to) and
@@ -93,6 +90,8 @@ struct baton_update {
     uint32_t held_off;    // sector kept in the second buffer, or UINT32_MAX
     uint32_t sector_bytes;
     uint32_t block_bytes;
+    uint32_t end_at;    // `end`: bytes verified in this pass
+    uint32_t end_limit; // and where it ends
     int status;
     uint8_t state;
     bool started;     // the first sector was erased
@@ -103,9 +102,10 @@ struct baton_update {
     bool checked;     // the first bytes were judged
     bool first_blank; // the first sector is erased and not yet programmed
     bool sequential;  // no write_at so far
+    struct baton_update_stats stats;
+    struct baton_image_config image_config;
     uint8_t head[BATON_UPDATE_HEAD_BYTES];
-    uint32_t end_at;    // `end`: bytes verified in this pass
-    uint32_t end_limit; // and where it ends
+    struct baton_image image; // the largest comes last
 };
 
 // Starts an update. Nothing is erased yet.
