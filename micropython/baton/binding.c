@@ -4,15 +4,19 @@
 
 #include "baton/error.h"
 
-// A native module cannot have a type as a constant: init.c fills this one in.
 #if MICROPY_ENABLE_DYNRUNTIME
-mp_obj_full_type_t baton_binding_type;
-#define handle_type (*(mp_obj_type_t *)&baton_binding_type)
+// Names of a loaded module's own are not constants: this one is MicroPython's.
+#undef mp_type_type
+extern const mp_obj_type_t mp_type_type;
+static const mp_obj_type_t handle_type = {
+        .base = {&mp_type_type},
+        .name = MP_QSTR_object,
+};
 #else
 static MP_DEFINE_CONST_OBJ_TYPE(handle_type, MP_QSTR_handle, MP_TYPE_FLAG_NONE);
 #endif
 
-void baton_binding_check(int err) {
+MP_NOINLINE void baton_binding_check(int err) {
     if (err != 0) {
         mp_raise_OSError(err);
     }
@@ -21,7 +25,7 @@ void baton_binding_check(int err) {
 uint32_t baton_binding_u32(mp_obj_t object) {
     mp_uint_t value = (mp_uint_t)mp_obj_get_int_truncated(object);
     if (value != (uint32_t)value) {
-        mp_raise_OSError(BATON_ERR_ARG);
+        baton_binding_check(BATON_ERR_ARG);
     }
     return (uint32_t)value;
 }
@@ -37,7 +41,7 @@ const uint8_t *baton_binding_bytes(mp_obj_t object, size_t len) {
     mp_buffer_info_t data;
     baton_binding_data(object, &data);
     if (data.len != len) {
-        mp_raise_OSError(BATON_ERR_ARG);
+        baton_binding_check(BATON_ERR_ARG);
     }
     return data.buf;
 }
@@ -75,7 +79,7 @@ void *baton_binding_new_handle(size_t kind, size_t size) {
 void *baton_binding_handle(mp_obj_t object, size_t kind) {
     struct baton_binding_handle *self = MP_OBJ_TO_PTR(object);
     if (mp_obj_get_type(object) != &handle_type || self->kind != kind) {
-        mp_raise_OSError(BATON_ERR_ARG);
+        baton_binding_check(BATON_ERR_ARG);
     }
     return self;
 }

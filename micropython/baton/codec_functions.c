@@ -115,10 +115,10 @@ static mp_obj_t codec_begin(size_t n_args, const mp_obj_t *args) {
     config.budget_bytes = BUDGET_BYTES;
     uint32_t off = baton_update_offset(&update->update);
     if (off % BATON_CODEC_SEGMENT_BYTES != 0) {
-        mp_raise_OSError(BATON_ERR_ARG);
+        baton_binding_check(BATON_ERR_ARG);
     }
     if (self->info.old_bytes > base->size_bytes) {
-        mp_raise_OSError(BATON_ERR_CODEC_BASE);
+        baton_binding_check(BATON_ERR_CODEC_BASE);
     }
     int err = baton_codec_begin(&self->codec, &config, &self->info);
     if (err == 0 && off != 0) {
@@ -141,7 +141,7 @@ static mp_obj_t codec_push(size_t n_args, const mp_obj_t *args) {
     find_state(self, &state);
     if (state.buf != self->codec.config.state
             || state.len < self->codec.config.state_len) {
-        mp_raise_OSError(BATON_ERR_STATE);
+        baton_binding_check(BATON_ERR_STATE);
     }
     struct baton_update_handle *update =
             baton_binding_enter(MP_OBJ_FROM_PTR(self->update));

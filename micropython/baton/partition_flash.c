@@ -134,7 +134,7 @@ static void take_block(struct baton_partition_flash *self, mp_obj_t block) {
     }
 #endif
     if (buf.len != BATON_BLOCK_BYTES) {
-        mp_raise_OSError(BATON_ERR_ARG);
+        baton_binding_check(BATON_ERR_ARG);
     }
     memset(buf.buf, 0xFF, buf.len);
     self->blank = block;
@@ -161,7 +161,7 @@ const struct baton_flash_partition *baton_partition_flash_at(
         const struct baton_partition_flash *self, mp_obj_t index) {
     uint32_t at = baton_binding_u32(index);
     if (at >= self->count) {
-        mp_raise_OSError(BATON_ERR_RANGE);
+        baton_binding_check(BATON_ERR_RANGE);
     }
     return &self->partition[at];
 }

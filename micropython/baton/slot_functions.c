@@ -4,17 +4,11 @@
 // Partitions are named by their place among those given to flash(). A chip is
 // its id, or None for any; its revision cannot be had from Python, so an
 // image's demands on it are left to the bootloader.
+#include "baton-freestanding/crypto.h"
 #include "baton/error.h"
 #include "baton/slots.h"
 #include "baton/update.h"
 #include "slot_functions.h"
-
-#ifdef BATON_NATIVE_CRYPTO
-#include "crypto.h"
-#else
-#include "baton-freestanding/crypto.h"
-#define baton_native_crypto_init baton_crypto_init
-#endif
 
 void baton_binding_chip(struct baton_chip *chip, mp_obj_t id) {
     memset(chip, 0, sizeof(*chip));
@@ -83,7 +77,7 @@ static mp_obj_t image_verify(size_t n_args, const mp_obj_t *args) {
     struct scratch *my = m_malloc(sizeof(*my) + BATON_SECTOR_BYTES);
     memset(my, 0, sizeof(*my));
     baton_binding_chip(&my->chip, args[2]);
-    baton_native_crypto_init(&my->crypto);
+    baton_crypto_init(&my->crypto);
     my->config.crypto = &my->crypto;
     my->config.chip = &my->chip;
     baton_binding_check(
@@ -99,7 +93,7 @@ struct baton_update_handle *baton_binding_enter(mp_obj_t object) {
     struct baton_update_handle *self =
             baton_binding_handle(object, BATON_HANDLE_UPDATE);
     if (self->is_busy) {
-        mp_raise_OSError(BATON_ERR_STATE);
+        baton_binding_check(BATON_ERR_STATE);
     }
     self->is_busy = true;
     return self;
@@ -119,7 +113,7 @@ static const uint8_t *get_keep(mp_obj_t object, uint32_t slot_bytes) {
     mp_buffer_info_t keep;
     baton_binding_data(object, &keep);
     if (keep.len < (slot_bytes / BATON_SECTOR_BYTES + 7u) / 8u) {
-        mp_raise_OSError(BATON_ERR_ARG);
+        baton_binding_check(BATON_ERR_ARG);
     }
     return keep.buf; // alive by this pointer alone
 }
@@ -150,7 +144,7 @@ static mp_obj_t update_begin(size_t n_args, const mp_obj_t *args) {
     void *volatile pinned = self;
     self->flash = flash; // kept alive
     baton_binding_chip(&self->chip, args[3]);
-    baton_native_crypto_init(&self->crypto);
+    baton_crypto_init(&self->crypto);
     struct baton_update_config config = {0};
     config.flash = &flash->flash;
     config.crypto = &self->crypto;
@@ -221,7 +215,7 @@ static struct records_call get_records(const mp_obj_t *args) {
     const struct baton_flash_partition *at =
             baton_partition_flash_at(flash, args[1]);
     if (at->size_bytes < BATON_OTADATA_BYTES) {
-        mp_raise_OSError(BATON_ERR_OTADATA_SIZE);
+        baton_binding_check(BATON_ERR_OTADATA_SIZE);
     }
     return (struct records_call){&flash->flash, at->addr,
             baton_binding_u32(args[2]), baton_binding_u32(args[3])};

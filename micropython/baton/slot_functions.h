@@ -13,14 +13,14 @@
 // Of kind BATON_HANDLE_UPDATE.
 struct baton_update_handle {
     struct baton_binding_handle handle;
-    struct baton_update update;
-    struct baton_crypto crypto;
-    struct baton_chip chip;
     struct baton_partition_flash *flash;
-    uint8_t sha256[BATON_SHA256_BYTES];
     // A call is under way, or ended by an exception out of the partition: the
     // update cannot go on then.
     bool is_busy;
+    struct baton_chip chip;
+    struct baton_crypto crypto;
+    uint8_t sha256[BATON_SHA256_BYTES];
+    struct baton_update update;
 };
 
 struct baton_partition_flash *baton_binding_flash(mp_obj_t object);

@@ -2,9 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "functions.h"
 
-extern mp_obj_full_type_t baton_binding_type;
-
-mp_obj_t mpy_init(
+__attribute__((used)) mp_obj_t mpy_init(
         mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args);
 
 #define STORE(name, object) mp_store_global(name, MP_OBJ_FROM_PTR(&object));
@@ -15,8 +13,6 @@ mp_obj_t mpy_init(
     (void)n_kw;
     (void)args;
     MP_DYNRUNTIME_INIT_ENTRY
-    baton_binding_type.base.type = &mp_type_type;
-    baton_binding_type.name = MP_QSTR_handle;
     BATON_FUNCTIONS(STORE)
     MP_DYNRUNTIME_INIT_EXIT
 }

@@ -11,17 +11,23 @@
 _Static_assert(sizeof(struct baton_digest) <= sizeof(struct baton_hash_state),
         "struct baton_hash_state is too small");
 
+// BATON_WITHOUT_MD5 is for builds that read no tables.
+#ifdef BATON_WITHOUT_MD5
+#define HAS_MD5 false
+#else
+#define HAS_MD5 true
+#endif
+
 // MD5 begins with the words 0123456789abcdef... of RFC 1321, SHA-256 with the
 // fractions of the square roots of the first eight primes.
-static const uint32_t first_words[2][8] = {
-        [BATON_HASH_SHA256] = {0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u,
-                0xA54FF53Au, 0x510E527Fu, 0x9B05688Cu, 0x1F83D9ABu,
-                0x5BE0CD19u},
-        [BATON_HASH_MD5] = {0x67452301u, 0xEFCDAB89u, 0x98BADCFEu, 0x10325476u},
-};
+static const uint32_t first_of_md5[8] = {
+        0x67452301u, 0xEFCDAB89u, 0x98BADCFEu, 0x10325476u};
+static const uint32_t first_of_sha256[8] = {0x6A09E667u, 0xBB67AE85u,
+        0x3C6EF372u, 0xA54FF53Au, 0x510E527Fu, 0x9B05688Cu, 0x1F83D9ABu,
+        0x5BE0CD19u};
 
 static bool is_md5(const struct baton_digest *self) {
-    return self->kind == BATON_HASH_MD5;
+    return HAS_MD5 && self->kind == BATON_HASH_MD5;
 }
 
 static void compress(struct baton_digest *self, const uint8_t *block) {
@@ -37,7 +43,8 @@ void baton_digest_start(struct baton_digest *self, enum baton_hash kind) {
     self->kind = kind == BATON_HASH_MD5 ? BATON_HASH_MD5 : BATON_HASH_SHA256;
     self->blocks = 0;
     self->fill = 0;
-    memcpy(self->words, first_words[self->kind], sizeof(self->words));
+    memcpy(self->words, is_md5(self) ? first_of_md5 : first_of_sha256,
+            sizeof(self->words));
 }
 
 void baton_digest_update(
@@ -98,7 +105,7 @@ void baton_digest_sha256(
 static int start_hash(
         void *context, struct baton_hash_state *state, enum baton_hash kind) {
     (void)context;
-    if (kind != BATON_HASH_SHA256 && kind != BATON_HASH_MD5) {
+    if (kind != BATON_HASH_SHA256 && (!HAS_MD5 || kind != BATON_HASH_MD5)) {
         return BATON_ERR_CRYPTO;
     }
     baton_digest_start((struct baton_digest *)state, kind);
