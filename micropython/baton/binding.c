@@ -23,11 +23,12 @@ MP_NOINLINE void baton_binding_check(int err) {
 }
 
 uint32_t baton_binding_u32(mp_obj_t object) {
-    mp_uint_t value = (mp_uint_t)mp_obj_get_int_truncated(object);
-    if (value != (uint32_t)value) {
-        baton_binding_check(BATON_ERR_ARG);
-    }
-    return (uint32_t)value;
+    // Where a word has no more than 32 bits, the value alone has lost the rest.
+    uint32_t value = (uint32_t)mp_obj_get_int_truncated(object);
+    mp_obj_t rest =
+            mp_binary_op(MP_BINARY_OP_RSHIFT, object, MP_OBJ_NEW_SMALL_INT(32));
+    baton_binding_check(mp_obj_is_true(rest) ? BATON_ERR_ARG : 0);
+    return value;
 }
 
 void baton_binding_data(mp_obj_t object, mp_buffer_info_t *out) {
