@@ -10,7 +10,7 @@
 #include "py/nlr.h"
 #include "py/runtime.h"
 
-enum { HEAP_BYTES = 1 << 20, STACK_BYTES = 64 << 10 };
+enum { HEAP_BYTES = 512 << 10, STACK_BYTES = 64 << 10 };
 enum { EXIT_RAISED = 1, EXIT_NO_SCRIPT = 2 };
 
 static char heap[HEAP_BYTES] __attribute__((aligned(16)));
