@@ -3,10 +3,10 @@
 
   package.py NATMOD OUT ARCH ...
 
-Of each architecture OUT gets baton-ARCH, the native module and the compiled
+Of each architecture OUT gets baton-ARCH, the module "stock" and the compiled
 package baton, and baton-small-ARCH, the small module and the package
-baton_small: their files and a package.json that names them. OUT/index is a package index of all of them, for
-mip's --index. Packages of architectures that are not named stay as they are.
+baton_small: their files and a package.json that names them. OUT/index is a
+package index of all of them, for mip's --index. Packages of architectures that are not named stay as they are.
 """
 # SPDX-License-Identifier: MIT
 import hashlib
@@ -18,7 +18,8 @@ from pathlib import Path
 
 ABI = "6"  # what mip asks an index for: the version of the .mpy format
 HASH_DIGITS = 8
-PACKAGES = {"full": "baton", "small": "baton_small"}
+# By the module that each stands on.
+PACKAGES = {"stock": "baton", "small": "baton_small"}
 
 
 def version_of(header):
@@ -39,7 +40,7 @@ def files_of(natmod, arch, size):
 
 
 def lay_out(natmod, out, arch, size, version):
-    name = f"baton-{arch}" if size == "full" else f"baton-{size}-{arch}"
+    name = f"{PACKAGES[size]}-{arch}".replace("_", "-")
     folder = out / name
     shutil.rmtree(folder, ignore_errors=True)
     urls, hashes = [], []
@@ -62,7 +63,7 @@ def lay_out(natmod, out, arch, size, version):
 def main(natmod, out, *archs):
     version = version_of(Path(__file__).resolve().parents[2] / "include/baton/version.h")
     for arch in archs:
-        for size in ("small", "full"):
+        for size in PACKAGES:
             lay_out(Path(natmod), Path(out), arch, size, version)
 
 
