@@ -10,6 +10,17 @@ from unittest import mock
 PACKAGE = "micropython/package/baton"
 
 
+def load_package(repo, **native):
+    """The package without its face: `import baton.trial` works from then on."""
+    micropython = ModuleType("micropython")
+    micropython.const = lambda value: value
+    baton = ModuleType("_baton")
+    vars(baton).update(native)
+    package = ModuleType("baton")
+    package.__path__ = [str(repo / PACKAGE)]
+    sys.modules.update(micropython=micropython, _baton=baton, baton=package)
+
+
 def load(repo, name, **native):
     """One file of the package, by itself; native: functions of _baton."""
     micropython = ModuleType("micropython")

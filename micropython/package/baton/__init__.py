@@ -38,7 +38,9 @@ _CONFIRM_BY_APPLICATION = const(1)
 _KEEP_RUNNING = const(2)
 _REQUIRE_CLOCK = const(4)
 
+# Beside the decoder's memory, for the rest of an update.
 _HEAP_TO_SPARE = const(24576)
+_HEAP_TO_SPARE_PYTHON = const(45056)
 _ERR_ARG = const(-22)
 _ERR_NO_OTADATA = const(-280)
 _ERR_KEY_FORMAT = const(-292)
@@ -233,7 +235,9 @@ class Agent:
         if self._use_codec and self._codec is None:
             gc.collect()
             size = self._policy.agent_codec_bytes()
-            if gc.mem_free() > size + _HEAP_TO_SPARE:
+            spare = (_HEAP_TO_SPARE if self._policy is _baton
+                     else _HEAP_TO_SPARE_PYTHON)
+            if gc.mem_free() > size + spare:
                 self._codec = bytearray(size)
         _call(self._policy.agent_check, self._handle, o["url"], _digest(o["sha256"]),
               flags, stream, o["authorization"], self._codec)

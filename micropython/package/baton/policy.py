@@ -6,7 +6,6 @@
 # raises OSError(code) where that fails. What is stored is what the agent in C
 # stores. The other files are imported while they are needed.
 import struct
-import time
 
 import _baton
 from micropython import const
@@ -471,7 +470,7 @@ def is_settled(self):
     is_free = True
     for copy in range(2):
         self.otadata.readblocks(copy, raw, 0)
-        seq, state = struct.unpack("<I20xI", raw)
+        seq, state = struct.unpack_from("<I20xI", raw)
         is_free = is_free and (seq == 0xFFFFFFFF or state in (2, 3, 4, 0xFFFFFFFF))
     return is_free
 
