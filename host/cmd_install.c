@@ -17,7 +17,7 @@
 
 #define COMMAND "baton install"
 
-enum { ANSWER_MS = 10000, PIECE_BYTES = 1024 };
+enum { ANSWER_MS = 60000, PIECE_BYTES = 1024 };
 
 // Of the number that sys.implementation._mpy is.
 enum { MPY_VERSION = 6, MPY_SUB_VERSION = 3 };

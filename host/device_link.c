@@ -12,7 +12,9 @@
 #include "cli.h"
 #include "device_script.h"
 
-enum { TRIES = 5, ANSWER_MS = 10000 };
+// A device answers when its file system has written, which takes long where
+// each small piece is a command to a slow flash.
+enum { TRIES = 5, ANSWER_MS = 60000 };
 
 uint32_t device_crc32(uint32_t crc, const void *data, size_t len) {
     return ~crc32_extend(~crc, data, len);
