@@ -25,7 +25,7 @@
 
 enum {
     ANSWER_MS = 5000,
-    ENTER_TRIES = 8,
+    ENTER_TRIES = 16, // an ESP32 takes seconds to boot
     ENTER_MS = 700,
     OLD_CHUNK = 64, // for a REPL without raw-paste mode
     OLD_PAUSE_US = 10000,

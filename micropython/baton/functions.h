@@ -8,6 +8,7 @@
 // The smallest set that updates a device.
 #define BATON_FUNCTIONS_SMALL(X)                                               \
     X(MP_QSTR_flash, baton_flash_obj)                                          \
+    X(MP_QSTR_ahead, baton_ahead_obj)                                          \
     X(MP_QSTR_verify, baton_verify_obj)                                        \
     X(MP_QSTR_begin, baton_begin_obj)                                          \
     X(MP_QSTR_write, baton_write_obj)                                          \

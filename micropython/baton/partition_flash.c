@@ -43,13 +43,13 @@ static int read_flash(void *context, uint32_t addr, void *buf, size_t len) {
     if (find(self, addr, len) == NULL) {
         return BATON_ERR_RANGE;
     }
-    if (len >= BATON_READ_AHEAD_BYTES) {
+    if (len >= self->ahead_bytes) {
         move(self, addr, buf, len, MP_QSTR_readblocks);
         return 0;
     }
     if (addr < self->ahead_addr
             || addr - self->ahead_addr + len > self->ahead_len) {
-        size_t ahead = BATON_READ_AHEAD_BYTES;
+        size_t ahead = self->ahead_bytes;
         if (find(self, addr, ahead) == NULL) {
             ahead = len;
         }
@@ -90,11 +90,13 @@ static int erase_flash(void *context, uint32_t addr, size_t len) {
         return 0;
     }
 #endif
+#ifndef BATON_SMALL
     if (len == BATON_BLOCK_BYTES && self->blank != MP_OBJ_NULL) {
         mp_obj_t args[] = {number, self->blank};
         baton_binding_call(it->object, MP_QSTR_writeblocks, 2, args);
         return 0;
     }
+#endif
     if (len != BATON_SECTOR_BYTES) {
         return BATON_ERR_ARG;
     }
@@ -119,6 +121,7 @@ static void add_partition(struct baton_partition_flash *self, mp_obj_t object) {
     }
 }
 
+#ifndef BATON_SMALL
 static void take_block(struct baton_partition_flash *self, mp_obj_t block) {
     if (block == mp_const_none) {
         return;
@@ -139,6 +142,17 @@ static void take_block(struct baton_partition_flash *self, mp_obj_t block) {
     memset(buf.buf, 0xFF, buf.len);
     self->blank = block;
 }
+#endif
+
+void baton_partition_flash_ahead(
+        struct baton_partition_flash *self, mp_obj_t memory) {
+    mp_buffer_info_t buf;
+    mp_get_buffer_raise(memory, &buf, MP_BUFFER_WRITE);
+    self->memory = memory;
+    self->ahead = buf.buf;
+    self->ahead_bytes = (uint32_t)buf.len;
+    self->ahead_len = 0;
+}
 
 struct baton_partition_flash *baton_partition_flash_open(
         mp_obj_t block, size_t count, const mp_obj_t *partitions) {
@@ -149,11 +163,17 @@ struct baton_partition_flash *baton_partition_flash_open(
     self->flash.read = read_flash;
     self->flash.program = program_flash;
     self->flash.erase = erase_flash;
+    self->ahead = self->own_ahead;
+    self->ahead_bytes = sizeof(self->own_ahead);
     self->window = mp_obj_new_bytearray_by_ref(0, NULL);
     for (size_t i = 0; i < count; i++) {
         add_partition(self, partitions[i]);
     }
+#ifndef BATON_SMALL
     take_block(self, block);
+#else
+    (void)block;
+#endif
     return pinned;
 }
 

@@ -29,20 +29,30 @@ struct baton_partition_flash {
     size_t count;
     struct baton_flash_partition partition[BATON_PARTITIONS_MAX];
     mp_obj_t window; // a bytearray that is laid over what is to be moved
+    mp_obj_t memory; // of `ahead`, where it was given
     mp_obj_t blank;  // a block of 0xFF, or MP_OBJ_NULL
     mp_obj_t erase;  // a function (address, bytes), or MP_OBJ_NULL
     uint32_t ahead_addr;
-    uint32_t ahead_len; // bytes of `ahead` that hold what flash holds
-    uint8_t ahead[BATON_READ_AHEAD_BYTES];
+    uint32_t ahead_len;   // bytes of `ahead` that hold what flash holds
+    uint32_t ahead_bytes; // its size
+    uint8_t *ahead;
+    uint8_t own_ahead[BATON_READ_AHEAD_BYTES];
 };
 
 // Opens partitions.
 //
 // block       a bytearray of 64 KiB, which is filled with 0xFF; or a function
-//             that erases 64 KiB, given address and length; or None
+//             that erases 64 KiB, given address and length; or None. The small
+//             module takes None only
 // count       of partitions, at most BATON_PARTITIONS_MAX
 struct baton_partition_flash *baton_partition_flash_open(
         mp_obj_t block, size_t count, const mp_obj_t *partitions);
+
+// Reads ahead into memory that Python gives, which is then not to be used for
+// anything else; kept alive by the handle. The more, the fewer calls of Python
+// and commands to the flash when an image is read back.
+void baton_partition_flash_ahead(
+        struct baton_partition_flash *self, mp_obj_t memory);
 
 // The partition of an index that Python gave; ERR_RANGE is raised.
 const struct baton_flash_partition *baton_partition_flash_at(

@@ -29,12 +29,20 @@ struct baton_partition_flash *baton_binding_flash(mp_obj_t object) {
 enum { WORK_BYTES = 2 * BATON_SECTOR_BYTES };
 
 // flash(block, partition ...): opens partitions. block is a bytearray of 64 KiB,
-// with which the larger erase command is used, or None
+// with which the larger erase command is used, or None, as in the small module
 static mp_obj_t flash_open(size_t n_args, const mp_obj_t *args) {
     return MP_OBJ_FROM_PTR(
             baton_partition_flash_open(args[0], n_args - 1, args + 1));
 }
 BATON_FUNCTION(baton_flash_obj, 2, 1 + BATON_PARTITIONS_MAX, flash_open);
+
+// ahead(flash, memory): reads by pieces of the memory's size
+static mp_obj_t flash_ahead(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    baton_partition_flash_ahead(baton_binding_flash(args[0]), args[1]);
+    return mp_const_none;
+}
+BATON_FUNCTION(baton_ahead_obj, 2, 2, flash_ahead);
 
 // ---- Images --------------------------------------------------------------
 

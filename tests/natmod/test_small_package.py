@@ -2,6 +2,8 @@
 # update from a plain web server, trial, confirmation, rollback.
 # SPDX-License-Identifier: MIT
 import http.server
+import os
+import random
 import shutil
 import threading
 
@@ -9,6 +11,8 @@ import pytest
 
 from flash_helpers import get, get_records, image, record, VALID
 from test_virtual_esp32 import Board, OTA_1
+
+SEED = int(os.environ.get("BATON_SEED", str(random.randrange(2**32))))
 
 SCRIPT = """
 import machine, os, sys
@@ -75,7 +79,7 @@ def server(board):
     server.server_close()
 
 
-@pytest.mark.parametrize("block", ["None", "bytearray(65536)"])
+@pytest.mark.parametrize("block", ["None", "bytearray(65536)", "bytearray(4096)"])
 def test_life(board, server, block):
     console, report = board.run(LIFE % (server.url, block))
     assert "runs v1 False" in console and "runs v2 True" in console
@@ -83,9 +87,55 @@ def test_life(board, server, block):
     assert get(board.path, OTA_1, len(board.new)) == board.new
     assert get_records(board.path)[1] == record(2, VALID)
     assert report["violations"] == 0 and report["boots"] == 2
+    assert report["block_erases"] == (0 if "4096" in block else 1)  # of 150,000 bytes
     # A settled device writes nothing.
     console, report = board.run(LIFE % (server.url, block))
     assert report["sector_erases"] == report["page_programs"] == 0
+
+
+@pytest.mark.parametrize("at", [100, 8300, 70000, -1], ids=str)
+@pytest.mark.parametrize("ranges", [True, False])
+def test_another_file_of_the_same_build(board, server, ranges, at):
+    """A firmware that was patched has the head of the one it was made of: the
+    rest decides. From a server without ranges what was compared is not fetched
+    again."""
+    server.has_ranges = ranges
+    fields = {"size": 150000}
+    old = image("v1", payload=bytes(149000), **fields)
+    payload = bytearray(149000)
+    payload[at] = 1
+    server.data = image("v1", payload=bytes(payload), **fields)
+    assert server.data[:288] == old[:288] and server.data != old
+    (board.folder / "old.img").write_bytes(old)
+    board.renew()
+    script = SCRIPT % server.url + """
+if on_trial:
+    baton_small.confirm()
+print("pull", baton_small.pull(URL))
+"""
+    console, report = board.run(script)
+    assert [line for line in console.splitlines() if line.startswith(("runs", "pull"))] == [
+        "runs v1 False", "runs v1 True", "pull False"]
+    assert get(board.path, OTA_1, len(server.data)) == server.data
+    assert get_records(board.path)[1] == record(2, VALID)
+    # The first bytes; the last ones; then all of it, or what was opened.
+    tail = f"bytes={len(old) - 32}-"
+    assert server.asked == [None, tail, None, None, tail] if ranges else [None, tail] * 2
+
+
+def test_power_cuts(board, server):
+    """Wherever it happens: the next boot has a firmware, and gets to the end;
+    what was in flight is written again."""
+    rng = random.Random(SEED)
+    script = LIFE % (server.url, "None")
+    _, report = board.run(script)
+    total = report["operations"]
+    for _ in range(int(os.environ.get("NATMOD_CUTS", "8"))):
+        at, mode = rng.randrange(1, total + 1), rng.choice(["before", "torn", "garbage", "after", "weak"])
+        board.renew()
+        console, report = board.run(script, "--cut-at", at, "--cut-mode", mode, "--seed", SEED % 1000)
+        assert "runs v2 True" in console and "pull False" in console, f"BATON_SEED={SEED}: {at} {mode}: {console}"
+        assert get(board.path, OTA_1, len(board.new)) == board.new, f"BATON_SEED={SEED}: {at} {mode}"
 
 
 @pytest.mark.parametrize("ranges", [True, False])

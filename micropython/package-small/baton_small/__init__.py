@@ -1,18 +1,21 @@
 # Updates with the small native module: from a plain web server, verified, on
 # trial. docs/STOCK.md tells how to use it.
 # SPDX-License-Identifier: MIT
-import machine
-import socket
-import struct
+import gc
 
 import _baton
 from esp32 import Partition
 
-from .errors import describe
-
 _SLOT, _RUNNING, _OTADATA = range(3)  # as the partitions are given to flash()
 _OTA_0 = 0x10
+_SECTOR = 4096
+_BLOCK = 65536  # what one erase command takes at most
+_SPARE = 16384  # memory that is left to others
 _HEAD = 288
+_HAS_DIGEST = 23  # in the head: a SHA-256 of everything ends the image
+_DIGEST = 32
+_PIECE = 16384  # lost at most where a connection breaks
+_COMPARED = 8192
 _NEW, _PENDING, _INVALID, _ABORTED = 0, 1, 3, 4
 _TRIES = 5
 _ERR_ON_TRIAL = -322
@@ -23,6 +26,8 @@ class Error(OSError):
     be done."""
 
     def __init__(self, code):
+        from .errors import describe
+
         self.name, self.text, self.hint = describe(code)
         super().__init__(code, self.text)
 
@@ -39,8 +44,24 @@ def _call(function, *args):
         raise
 
 
+def _memory(most):
+    """As much as can be spared, of 4096 bytes up to `most`. Where it is larger
+    there are fewer commands to the flash, each of which stops the chip."""
+    while most > _SECTOR:
+        gc.collect()
+        try:
+            memory = bytearray(most)
+            if gc.mem_free() >= _SPARE:
+                return memory
+        except MemoryError:
+            pass
+        memory = None
+        most //= 2
+    return bytearray(_SECTOR)
+
+
 class _Device:
-    def __init__(self, block=None):
+    def __init__(self):
         self.running = Partition(Partition.RUNNING)
         self.slot = self.running.get_next_update()
         self.otadata = Partition.find(Partition.TYPE_DATA, 0)[0]
@@ -49,7 +70,7 @@ class _Device:
         self.own = self.running.info()[1] - _OTA_0
         self.other = self.slot.info()[1] - _OTA_0
         self.chip = self.head(self.running)[12] | self.head(self.running)[13] << 8
-        self.flash = _baton.flash(block, self.slot, self.running, self.otadata)
+        self.flash = _baton.flash(None, self.slot, self.running, self.otadata)
 
     def head(self, partition):
         head = bytearray(_HEAD)
@@ -62,13 +83,26 @@ class _Device:
         for copy in range(2):
             raw = bytearray(32)
             self.otadata.readblocks(copy, raw, 0)
-            seq, state = struct.unpack("<I20xI", raw)
+            seq, state = int.from_bytes(raw[:4], "little"), int.from_bytes(raw[24:28], "little")
             if 0 < seq < 0xFFFFFFFF and (seq - 1) % self.slots == slot:
                 found = max(found, (seq, state))
         return found[1]
 
+    def verify(self):
+        """The image in the other slot."""
+        _baton.ahead(self.flash, _memory(_PIECE))
+        _call(_baton.verify, self.flash, _SLOT, self.chip)
+
     def call(self, function, *args):
         return _call(function, self.flash, _OTADATA, self.slots, *args)
+
+
+# Imported where they are used: modules that can be extended are looked for in the
+# file system, which takes its time at every boot.
+def _restart():
+    import machine
+
+    machine.reset()
 
 
 def begin():
@@ -87,7 +121,7 @@ def confirm():
     if device.own < 0 or device.state(device.own) not in (_NEW, _PENDING):
         return
     try:
-        _baton.verify(device.flash, _SLOT, device.chip)
+        device.verify()
         other_boots = True
     except OSError:
         other_boots = False
@@ -97,18 +131,21 @@ def confirm():
 def rollback():
     """Goes back to the other slot's firmware, if that is whole; restarts."""
     device = _Device()
-    _call(_baton.verify, device.flash, _SLOT, device.chip)
+    device.verify()
     device.call(_baton.reject, device.own)
-    machine.reset()
+    _restart()
 
 
 # ---- The web -------------------------------------------------------------
 
 
 class _Body:
-    """The body of an answer to GET, from an offset on."""
+    """The body of an answer to GET. size is the file's; is_part tells whether
+    it begins at the offset that was asked for, or with the file."""
 
     def __init__(self, url, offset=0, tag=None):
+        import socket
+
         scheme, _, host, path = (url + "/" * (url.count("/") < 3)).split("/", 3)
         name, _, port = host.partition(":")
         secure = scheme == "https:"
@@ -120,8 +157,10 @@ class _Body:
             import ssl
             self.stream = ssl.wrap_socket(self.socket, server_hostname=name)
         ask = "GET /%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nAccept-Encoding: identity\r\n" % (path, host)
-        if offset and tag:
-            ask += "Range: bytes=%d-\r\nIf-Range: %s\r\n" % (offset, tag)
+        if offset:
+            ask += "Range: bytes=%d-\r\n" % offset
+            if tag:
+                ask += "If-Range: %s\r\n" % tag
         self.stream.write((ask + "\r\n").encode())
         self.read_head(offset)
 
@@ -142,15 +181,9 @@ class _Body:
                 raise OSError("the server sends chunks: a plain file is needed")
         if status not in (200, 206) or self.size is None:
             raise OSError("the server answers %d" % status)
-        if status == 206:
+        self.is_part = status == 206
+        if self.is_part:
             self.size += offset
-        else:
-            self.skip(offset)
-
-    def skip(self, count):
-        piece = memoryview(bytearray(512))
-        while count:
-            count -= self.read(piece[:min(count, len(piece))])
 
     def read(self, buf):
         got = self.stream.readinto(buf)
@@ -162,31 +195,108 @@ class _Body:
         self.stream.close()
 
 
-def _copy(url, body, update, done, progress):
-    """Writes the rest of the body; takes the connection up again where it
-    breaks. Only the file of the same tag is gone on with."""
-    buf = memoryview(bytearray(4096))
-    size, tag, tries = body.size, body.tag, 0
-    while done < size:
-        try:
-            if body is None:
-                body = _Body(url, done, tag)
-                if body.size != size or body.tag != tag:
-                    raise ValueError("the file on the server has changed")
-            got = body.read(buf[:min(len(buf), size - done)])
-        except OSError:
-            tries += 1
-            if tries == _TRIES:
-                raise
-            if body:
-                body.close()
-                body = None
-            continue
-        _call(_baton.write, update, buf[:got])
-        done += got
-        if progress:
-            progress(done, size)
-    body.close()
+class _File:
+    """The file on the server, from its beginning on. The connection is taken up
+    again where it breaks, if the file is still the same one."""
+
+    def __init__(self, url):
+        self.url, self.tries = url, 0
+        self.body = _Body(url)
+        self.size, self.tag = self.body.size, self.body.tag
+        self.at = 0  # bytes that came
+        # Of those, what fill() gives once more: `known` bytes, which a
+        # partition has too, from `again` on, and then the rest.
+        self.again, self.known, self.partition, self.rest = 0, 0, None, b""
+
+    def close(self):
+        if self.body:
+            self.body.close()
+        self.body = None
+
+    def check(self, body):
+        self.body = body
+        if body.size != self.size or body.tag != self.tag:
+            raise ValueError("the file on the server has changed")
+
+    def reopen(self):
+        body = _Body(self.url, self.at if self.tag else 0, self.tag)
+        self.check(body)
+        left = 0 if body.is_part else self.at
+        piece = memoryview(bytearray(512))
+        while left:
+            left -= body.read(piece[:min(left, len(piece))])
+
+    def receive(self, buf):
+        done = 0
+        while done < len(buf):
+            try:
+                if self.body is None:
+                    self.reopen()
+                got = self.body.read(buf[done:done + _PIECE])
+            except OSError:
+                self.close()
+                self.tries += 1
+                if self.tries == _TRIES:
+                    raise
+                continue
+            done += got
+            self.at += got
+
+    def fill(self, buf):
+        """The file's next bytes, as many as the buffer takes."""
+        take = min(len(buf), self.known - self.again)
+        if take:
+            at = self.again
+            self.partition.readblocks(at // _SECTOR, buf[:take], at % _SECTOR)
+            self.again += take
+            buf = buf[take:]
+        take = min(len(buf), len(self.rest))
+        buf[:take] = self.rest[:take]
+        self.rest = self.rest[take:]
+        self.receive(buf[take:])
+
+    def head(self):
+        """The first bytes, which fill() gives, too."""
+        self.first = self.rest = memoryview(bytearray(min(_HEAD, self.size)))
+        self.receive(self.rest)
+        return self.first
+
+    def is_in(self, partition):
+        """Whether a partition, which has the same head, holds all of the file."""
+        self.close()
+        self.at = self.again = self.known = 0
+        self.rest = b""
+        if self.first[_HAS_DIGEST] and self.size > _HEAD + _DIGEST:
+            known = self.is_digest_in(partition)
+            if known is not None:
+                return known
+        new, old = memoryview(bytearray(_COMPARED)), memoryview(bytearray(_COMPARED))
+        at = 0
+        while at < self.size:
+            count = min(_COMPARED, self.size - at)
+            piece = new[:count]
+            self.fill(piece)
+            partition.readblocks(at // _SECTOR, old[:count], 0)
+            if piece != old[:count]:
+                self.partition, self.known, self.rest = partition, at, piece
+                return False
+            at += count
+        return True
+
+    def is_digest_in(self, partition):
+        """By the file's last bytes alone, from a server that has ranges. None
+        where it sends the whole file instead, from the beginning on."""
+        at = self.size - _DIGEST
+        self.check(_Body(self.url, at, self.tag))
+        if not self.body.is_part:
+            return None
+        new, old = memoryview(bytearray(_DIGEST)), bytearray(_DIGEST)
+        self.at = at
+        self.receive(new)
+        self.close()
+        self.at = 0
+        partition.readblocks(at // _SECTOR, old, at % _SECTOR)
+        return new == old
 
 
 def reach(url):
@@ -197,33 +307,98 @@ def reach(url):
     return body.size
 
 
+# ---- Writing -------------------------------------------------------------
+
+
+class _Sectors:
+    """Writes sectors of the slot in order, except those that are right already.
+    After a power cut the last one of these can be the one that was in flight,
+    which reads right and is not: it is written again with the first that
+    differs."""
+
+    def __init__(self, slot):
+        self.slot = slot
+        self.old = bytearray(_SECTOR)
+        self.skipped = False  # the sector before
+
+    def is_right(self, at, data):
+        old = self.old
+        self.slot.readblocks(at // _SECTOR, old)
+        # Blank is believed of no flash that was not erased here.
+        return old == data and not (old[0] & old[-1] == 255 and all(b == 255 for b in old))
+
+    def differs(self, at):
+        if self.skipped:
+            self.skipped = False
+            self.slot.readblocks(at // _SECTOR - 1, self.old)
+            self.slot.writeblocks(at // _SECTOR - 1, self.old)
+
+    def write(self, at, data):
+        off = 0
+        while off < len(data):
+            if not self.is_right(at + off, data[off:off + _SECTOR]):
+                self.differs(at + off)
+                self.slot.writeblocks((at + off) // _SECTOR, data[off:])
+                return
+            self.skipped = True
+            off += _SECTOR
+
+
+def _write(device, file, update, buf, progress):
+    """The module writes the first sector, of which it holds the head back, and
+    the last, which can be a part of one. Between them the larger the pieces, the
+    fewer the erase commands."""
+    buf = memoryview(buf)
+    sectors = _Sectors(device.slot)
+    last = (file.size - 1) // _SECTOR * _SECTOR
+    at = min(_SECTOR, file.size)
+    file.fill(buf[:at])
+    _call(_baton.write, update, buf[:at])
+    while at < file.size:
+        end = min(at + len(buf) - at % len(buf), last) if at < last else file.size
+        piece = buf[:end - at]
+        file.fill(piece)
+        if at < last:
+            sectors.write(at, piece)
+        else:
+            sectors.differs(at)
+            _call(_baton.write, update, piece, at)
+        at = end
+        if progress:
+            progress(at, file.size)
+    file.close()
+
+
 def pull(url, sha256=None, block=None, progress=None, reset=True):
     """Fetches a firmware into the slot that does not run, verifies it, and
-    restarts into it, on trial. Not while this one is on trial. Returns False where the server has what runs, or
-    what was rolled back before.
+    restarts into it, on trial. Not while this one is on trial. Returns False
+    where the server has what runs, or what was rolled back before.
 
     sha256    of the file, bytes, where it is known
-    block     a bytearray of 65536, to erase faster
+    block     memory to work in, a bytearray of 4096 bytes or a multiple; None:
+              up to 65536, what the device can spare
     progress  is called with (bytes done, bytes in all)
     reset     False: the new firmware starts at the next reset; returns True
     """
-    device = _Device(block)
+    device = _Device()
     if device.own >= 0 and device.state(device.own) in (_NEW, _PENDING):
         raise Error(_ERR_ON_TRIAL)  # the other slot is what it can go back to
-    body = _Body(url)
-    head = memoryview(bytearray(min(_HEAD, body.size)))
-    at = 0
-    while at < len(head):
-        at += body.read(head[at:])
-    if head == device.head(device.running) or (
-            head == device.head(device.slot) and device.state(device.other) in (_INVALID, _ABORTED)):
-        body.close()
-        return False
-    update = _call(_baton.begin, device.flash, _SLOT, _RUNNING, device.chip, body.size, 0, sha256)
-    _call(_baton.write, update, head)
-    _copy(url, body, update, at, progress)
+    file = _File(url)
+    head = file.head()
+    for partition in (device.running, device.slot):
+        if partition == device.slot and device.state(device.other) not in (_INVALID, _ABORTED):
+            continue
+        if head == device.head(partition)[:len(head)] and file.is_in(partition):
+            file.close()
+            return False
+    update = _call(_baton.begin, device.flash, _SLOT, _RUNNING, device.chip, file.size, 0, sha256)
+    if block is None:
+        # What Python's heap has taken once it keeps: TLS needs some the next time.
+        block = _memory(_PIECE if url.startswith("https:") else _BLOCK)
+    _write(device, file, update, block, progress)
+    _baton.ahead(device.flash, block)
     _call(_baton.end, update)
     device.call(_baton.switch, device.other, _NEW)
     if reset:
-        machine.reset()
+        _restart()
     return True
