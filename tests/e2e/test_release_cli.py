@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: MIT
 import hashlib
 import json
+import os
+import stat
 import subprocess
 import threading
 import time
