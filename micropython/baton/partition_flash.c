@@ -82,7 +82,7 @@ static int erase_flash(void *context, uint32_t addr, size_t len) {
     self->ahead_len = 0;
     mp_obj_t number =
             MP_OBJ_NEW_SMALL_INT((addr - it->addr) / BATON_SECTOR_BYTES);
-#if !MICROPY_ENABLE_DYNRUNTIME
+#ifndef BATON_SMALL
     if (len == BATON_BLOCK_BYTES && self->erase != MP_OBJ_NULL) {
         mp_obj_t args[] = {mp_obj_new_int_from_uint(addr),
                 MP_OBJ_NEW_SMALL_INT(BATON_BLOCK_BYTES)};
@@ -128,7 +128,7 @@ static void take_block(struct baton_partition_flash *self, mp_obj_t block) {
     }
     mp_buffer_info_t buf;
     self->flash.block_bytes = BATON_BLOCK_BYTES;
-#if MICROPY_ENABLE_DYNRUNTIME // nothing there erases without writing
+#ifdef BATON_SMALL
     mp_get_buffer_raise(block, &buf, MP_BUFFER_WRITE);
 #else
     if (!mp_get_buffer(block, &buf, MP_BUFFER_WRITE)) {

@@ -587,16 +587,27 @@ finally:
 
 
 @pytest.mark.skipif("python" not in POLICIES, reason="the policy in Python")
-@pytest.mark.parametrize("block, blocks", [("", 2), ("block=False", 0)])
-def test_a_block_of_the_heap(plain, block, blocks):
-    # Without ESP-IDF's erase a larger one takes 64 KiB of memory.
+@pytest.mark.parametrize("kind, blocks", [
+    ("no memory", 2), ("heap", 2), ("never", 0), ("encrypted", 2)])
+def test_larger_erases(plain, kind, blocks):
+    # Without ESP-IDF's erase: by a buffer that ESP-IDF refuses once it has
+    # erased, or by 64 KiB of memory.
     plain.policy = "python"
+    patch = "baton.block.eraser = lambda *_: None\n" if kind == "heap" else ""
     plain.boot("import _baton\ndel _baton.erase\n")
     sha256 = plain.publish("fw.bin", image("v2", size=200_000))
     console, report = plain.run(
-        f"print(baton.update({URL!r}, sha256='{sha256}', reboot=False, {block}))")
-    assert console[1:] == ["True"]
-    assert report["block_erases"] == blocks
+        "import baton.block, gc\n" + patch +
+        "def feed():\n"
+        "    gc.collect()\n"
+        "    used.append(gc.mem_alloc())\n"
+        "used = []\n"
+        f"print(baton.update({URL!r}, sha256='{sha256}', reboot=False, feed=feed,\n"
+        f"    block={'False' if kind == 'never' else None}))\n"
+        "print(max(used) - used[0] > 65000)\n",
+        *(["--encrypted"] if kind == "encrypted" else []))
+    assert console[1:] == ["True", str(kind in ("heap", "encrypted"))]
+    assert report["block_erases"] == blocks and report["violations"] == 0
 
 
 # ---- Going on after a cut ----------------------------------------------------

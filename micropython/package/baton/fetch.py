@@ -207,18 +207,26 @@ def begin(agent):
 
 
 def _take_block(agent):
-    # ESP-IDF erases 64 KiB at once, in a fraction of the time, where it is given
-    # as much to write.
+    # 64 KiB are erased by one command, in a fraction of the time: by a way that
+    # needs no memory, or by as much of the heap to write.
     import gc
 
+    block = None
     agent.port.takes_block = False  # once is enough
-    gc.collect()
-    try:
-        block = bytearray(_BLOCK)
-    except MemoryError:
-        return
-    if gc.mem_free() > (_SPARE_TLS if agent.url.startswith("https") else _SPARE):
-        agent.flash = _baton.flash(block, *agent.parts)
+    if not agent.encrypted:
+        from .block import eraser
+
+        block = eraser(agent.parts, agent.parts[agent.target])
+    if block is None:
+        gc.collect()
+        try:
+            block = bytearray(_BLOCK)
+        except MemoryError:
+            return
+        if gc.mem_free() < (
+                _SPARE_TLS if agent.url.startswith("https") else _SPARE):
+            return
+    agent.flash = _baton.flash(block, *agent.parts)
 
 
 def begin_update(agent, off):

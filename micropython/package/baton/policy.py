@@ -44,7 +44,7 @@ _STATUS = "<BBiIIIIIIB33s33s"
 _TRIED = "<BBBBI8sI"
 
 # The other files, which are forgotten where nothing of them is needed.
-_PARTS = ("channel", "fetch", "journal", "manifest", "payload", "policy", "report", "trial",
+_PARTS = ("block", "channel", "fetch", "journal", "manifest", "payload", "policy", "report", "trial",
           "trust", "web")
 
 
