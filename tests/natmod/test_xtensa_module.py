@@ -48,7 +48,7 @@ def functions_of(path):
     return {int(start, 16): int(size) for start, size in found}, int(text, 16)
 
 
-@pytest.mark.parametrize("size", ["small", "full"])
+@pytest.mark.parametrize("size", ["small", "stock", "full"])
 def test_loads_and_calls(natmod, size):
     path = natmod("xtensawin", size)
     code = code_of(path.read_bytes())
