@@ -82,3 +82,31 @@ def test_loads_and_calls(natmod, size):
     assert loads > 100 and calls > 100
     jump = int.from_bytes(code[:3], "little")
     assert jump & 0x3F == 6 and (jump >> 6) + 4 - base in functions
+
+
+@pytest.mark.parametrize("size", ["small", "stock", "full"])
+def test_no_address_leads_into_code(natmod, size):
+    """Executable memory of a chip can be read by whole words only. There is
+    nothing but functions in it, literals aside, which l32r reads; and the only
+    addresses in it that the module knows are those of functions to call."""
+    path = natmod("xtensawin", size).parent / "all.o"
+    functions, text = functions_of(path)
+    at = 0
+    for start, length in sorted(functions.items()):
+        assert 0 <= start - at < 4
+        at = start + length
+    assert 0 <= text - at < 4
+    sections, relocs = (subprocess.run(["readelf", option, path], capture_output=True, text=True,
+                                       check=True).stdout for option in ("-SW", "-rW"))
+    data = subprocess.run(["readelf", "-sW", path], capture_output=True, text=True, check=True).stdout
+    numbers = {name: number for number, name in re.findall(r"\[ *(\d+)\] (\.\S+)", sections)}
+    places = {name: (section, int(value, 16)) for value, section, name in re.findall(
+        r": ([0-9a-f]{8}) .* (\d+|UND) (\S+)$", data, re.M)}
+    known = 0
+    for name, more in re.findall(r" R_XTENSA_32 +[0-9a-f]+ +(\S+) \+ ([0-9a-f]+)", relocs):
+        section, value = places[name]
+        assert section != numbers[".literal"]
+        if section == numbers[".text"]:
+            assert value + int(more, 16) in functions, name
+            known += 1
+    assert known > 8

@@ -1,1 +1,2 @@
+// SPDX-License-Identifier: MIT
 #define alloca __builtin_alloca

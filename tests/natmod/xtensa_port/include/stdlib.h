@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <stddef.h>
 void abort(void) __attribute__((noreturn));
 void *malloc(size_t);
