@@ -108,12 +108,12 @@ static int begin_codec(struct baton_agent *self) {
     }
     uint32_t done = self->journal.marked * baton_agent_parts_sector(self);
     uint32_t k = done / BATON_CODEC_SEGMENT_BYTES;
-    err = baton_codec_begin(codec, &config, info);
-    if (err == 0 && k != 0) {
-        err = baton_codec_resume(codec, k);
-    }
     self->at = k * BATON_CODEC_SEGMENT_BYTES;
-    err = err != 0 ? err : baton_agent_fetch_update(self, self->at);
+    err = baton_agent_fetch_update(self, self->at);
+    err = err != 0 ? err : baton_codec_begin(codec, &config, info);
+    if (err == 0 && k != 0) {
+        err = baton_codec_resume(codec, k); // reads what was written
+    }
     self->codec_ready = err == 0;
     return err;
 }

@@ -9,63 +9,54 @@
 // more of the bytes before.
 #include "codec_state.h"
 
-// The n-th last byte of the output.
-static unsigned recent(const struct codec *self, unsigned n) {
-    return self->page[CODEC_RECENT_BYTES + self->page_len - n];
-}
-
-// Where byte's candidate, having agreed so far, goes on: 1 + its next bit; 0:
-// it does not agree.
-static unsigned expect(unsigned candidate, unsigned partial, unsigned bit) {
-    return (candidate | 256) >> (bit + 1) == partial
-                   ? 1 + (candidate >> bit & 1)
-                   : 0;
+// Where a candidate, having agreed so far, goes on: 1 + its next bit; 0: it
+// does not agree.
+static uint32_t expect(uint32_t candidate, uint32_t partial, uint32_t bit) {
+    candidate |= 256;
+    return candidate >> (bit + 1) == partial ? 1 + (candidate >> bit & 1) : 0;
 }
 
 // What instruction the byte is of, and where in it; of data, where in a word.
-static unsigned literal_phase(const struct codec *self) {
+static uint32_t phase_of(const struct codec *self, uint32_t last) {
     if (self->new_place != CODEC_PLACE_CODE) {
-        return ((self->new_off + self->new_bias) & 1)
-               | (recent(self, 1) >> 4) << 1;
+        return ((self->new_off + self->new_bias) & 1) | last >> 4 << 1;
     }
-    if (self->unit_at >= self->unit_len) {
+    if (self->phase >= self->phase_len) {
         return 4;
     }
-    unsigned class = self->info->machine == CODEC_RV32
-                             ? self->unit_first >> 2 & 31u
-                             : self->unit_first & 15u;
-    return self->unit_at | 4 | class << 3;
+    uint32_t first = self->phase_first;
+    return self->phase | 4
+           | (self->info->machine == CODEC_RV32 ? first >> 2 & 31 : first & 15)
+                     << 3;
 }
 
-unsigned baton_codec_ask_literal(struct codec *self, int old, unsigned class) {
-    struct codec_model *m = &self->model;
+uint32_t baton_codec_literal_ask(struct codec *self, int old, uint32_t class) {
     const uint8_t *log2 = self->info->literal_log2;
-    unsigned is_code = self->new_place == CODEC_PLACE_CODE;
-    unsigned has_old = old >= 0;
-    unsigned last = recent(self, 1) >> (log2[1] < 11 ? 6 : 0);
-    unsigned before = log2[2] < 11 ? 0 : recent(self, 2);
+    const uint8_t *recent = self->page + self->page_len;
+    uint32_t is_code = self->new_place == CODEC_PLACE_CODE;
+    uint32_t has_old = old >= 0;
+    uint32_t last = recent[1];
     uint32_t base[3] = {
-            baton_codec_hash(1 + class, has_old | literal_phase(self) << 1),
-            baton_codec_hash(0x100 + last, is_code),
-            baton_codec_hash(0x7000 + before, is_code)};
-    unsigned expected[3] = {(unsigned)(old + self->last_difference[0]) & 255,
-            (unsigned)(old + self->last_difference[1]) & 255, (unsigned)old};
-    unsigned set = has_old ? 2 + (class == 4) : is_code;
-    unsigned partial = 1;
-    for (unsigned bit = 8; bit-- > 0;) {
-        for (unsigned i = 0; i < 3; i++) {
+            baton_codec_hash(1 + class, has_old | phase_of(self, last) << 1),
+            baton_codec_hash(
+                    0x100 + (log2[1] < 11 ? last >> 6 : last), is_code),
+            baton_codec_hash(0x7000 + (log2[2] < 11 ? 0 : recent[0]), is_code)};
+    int16_t(*weights)[CODEC_MIXED] =
+            &self->model.literal_weight[8 * (has_old ? class - 1 : is_code)];
+    uint32_t partial = 1;
+    for (uint32_t bit = 8; bit-- > 0;) {
+        uint32_t agreed = 0;
+        for (uint32_t i = 0; i < 3; i++) {
             uint32_t slot = base[i] + partial * 0x9E35u;
+            uint32_t candidate = (uint32_t)old;
+            candidate += i < 2 ? (uint32_t)self->last_difference[i] : 0;
             self->mixed[i] =
                     &self->literal_table[i][slot & ((1u << log2[i]) - 1)];
+            agreed = agreed * 3 + expect(candidate & 255, partial, bit);
         }
-        unsigned agreed = 0;
-        for (unsigned i = 0; i < 3 && has_old; i++) {
-            agreed = agreed * 3 + expect(expected[i], partial, bit);
-        }
-        self->mixed[3] = &m->expected[bit * 27 + agreed];
-        partial = partial << 1
-                  | (unsigned)baton_codec_ask_mixed(self, CODEC_ASK_BIT,
-                          (int32_t)bit, m->literal_weight[set * 8 + bit]);
+        self->mixed[3] =
+                &self->model.expected[bit * 27 + (has_old ? agreed : 0)];
+        partial = partial << 1 | baton_codec_ask_mixed(self, weights[bit], 4);
     }
     partial &= 255;
     int32_t difference = (int32_t)partial - old;

@@ -9,7 +9,7 @@
 // A copy has no length: it goes on, unit by unit, from the base or from the
 // new image itself, until a miss says that it does not. A unit that refers to
 // an address is predicted through the address map, anything else to stay as it
-// is; a miss in a unit is told byte by byte. After 32 bytes as predicted one
+// is; a miss in a unit is told byte by byte. After 48 bytes as predicted one
 // decision may cover the next 64 ("run"), which makes decoding fast where
 // nothing happened. Every step ends after at most a unit, a byte or a
 // realignment, and no two realignments follow each other, so the work for a
@@ -19,120 +19,77 @@
 #include <string.h>
 
 #include "baton/error.h"
-#include "bytes.h"
 
 #define RUN_BYTES 64u
 #define RUN_AFTER 48u
 #define SETTLED   24u // bytes after which a realignment enters the map
+#define AGREED    4u  // trust from which on the map says the same as a unit
 
-// Which numbers share their statistics.
-static const uint8_t number_class[CODEC_KINDS] = {
-        0, 1, 2, 0, 4, 4, 1, 1, 1, 2, 2, 2, 4, 1, 3, 2, 4};
-
-static unsigned log2_capped(uint32_t value, unsigned most) {
-    unsigned bits = baton_codec_log2(value);
-    return bits < most ? bits : most;
-}
-
-static unsigned flag(bool is_set, unsigned bit) {
-    return (unsigned)is_set << bit;
-}
-
-// What each field of struct codec_model begins with, in their order.
-#define FIELD(name) (sizeof(((struct codec_model *)0)->name) / 2)
-static const struct {
-    uint16_t count;
-    uint16_t value;
-} initial[] = {
-        {FIELD(run), 50000},
-        {FIELD(elsewhere), 32768},
-        {FIELD(recent_delta), 20000},
-        {FIELD(fix), 32768},
-        {FIELD(literal), 32768},
-        {FIELD(end), 6000},
-        {FIELD(go_self), 8000},
-        {FIELD(expected), 32768},
-        {FIELD(delta), 32768},
-        {FIELD(jump), 32768},
-        {FIELD(flag), 57000},
-        {FIELD(flag_weight), 5000},
-        {FIELD(literal_weight), 4000},
-};
-
-static codec_counter *fill(
-        codec_counter *counters, uint32_t count, unsigned value) {
-    for (; count > 0; count--) {
-        *counters++ = (codec_counter)(value & ~7u);
+static uint32_t bits_of(uint32_t value, uint32_t most) {
+    uint32_t bits = 0;
+    while (bits < most && value >> bits != 0) {
+        bits++;
     }
-    return counters;
+    return bits;
 }
 
-void baton_codec_model_begin(struct codec *self) {
-    codec_counter *at = self->model.run;
-    for (unsigned i = 0; i < sizeof(initial) / sizeof(initial[0]); i++) {
-        at = fill(at, initial[i].count, initial[i].value);
+static uint32_t flag(bool is_set, uint32_t bit) {
+    return (uint32_t)is_set << bit;
+}
+
+static uint32_t new_addr(const struct codec *self) {
+    return self->new_off + self->new_bias;
+}
+
+void baton_codec_model_begin(struct codec *self,
+        const struct baton_codec_config *config,
+        const struct baton_codec_info *info, uint32_t k) {
+    memset(self, 0, info->state_bytes);
+    self->config = config;
+    self->info = info;
+    self->in_left = info->segment_off[k + 1] - info->segment_off[k];
+    self->range = 1;
+    self->new_off = k * BATON_CODEC_SEGMENT_BYTES;
+    self->new_end = baton_codec_body_end(info);
+    if (self->new_end > self->new_off + BATON_CODEC_SEGMENT_BYTES) {
+        self->new_end = self->new_off + BATON_CODEC_SEGMENT_BYTES;
     }
+    codec_counter *table = (codec_counter *)(self + 1);
     for (int i = 0; i < 3; i++) {
-        fill(self->literal_table[i], 1u << self->info->literal_log2[i], 32768);
+        self->literal_table[i] = table;
+        table += 1u << info->literal_log2[i];
     }
-    self->map.count = 0;
-    self->map.clock = 0;
-    self->map.dice = 1;
-    self->dice = 12345;
-    self->registers.known = 0;
-    memset(self->deltas, 0, sizeof(self->deltas));
-    memset(self->last_difference, 0, sizeof(self->last_difference));
-    self->copying = false;
-    self->from_new = false;
+    self->map.entries = (void *)table;
+    self->map.capacity = info->map_eighth * 8u;
     self->source = self->new_off;
-    self->hold_source = self->new_off;
-    self->hold_new = self->new_off;
-    self->bound = self->source;
-    self->pending = 0;
-    self->history = 0;
-    self->run = 0;
-    self->since = 0;
-    self->literals = 0;
-    self->sure = 0;
-    self->had_run = false;
-    self->next_run = 0;
-    self->realigned = false;
-    self->unit_len = 0;
-    self->unit_at = 0;
+    baton_codec_layout_read(self, false);
+    baton_codec_layout_read(self, true);
 }
 
 // ---- Output
 
-int baton_codec_flush(struct codec *self) {
-    int err = 0;
-    if (self->page_len != 0) {
-        err = self->config->write(self->config->context,
-                self->page + CODEC_RECENT_BYTES, self->page_len);
-        memmove(self->page, self->page + self->page_len, CODEC_RECENT_BYTES);
-        self->page_len = 0;
-    }
-    return err;
-}
-
-static int put(struct codec *self, uint32_t word, unsigned len) {
+static void put(struct codec *self, uint32_t word, uint32_t len) {
     // A page is written before a whole unit might not fit.
-    int err =
-            self->page_len > CODEC_PAGE_BYTES - 4 ? baton_codec_flush(self) : 0;
-    put_u32(self->page + CODEC_RECENT_BYTES + self->page_len, word);
-    self->page_len = (uint16_t)(self->page_len + len);
-    self->realigned = false;
+    if (self->page_len > CODEC_PAGE_BYTES - 4) {
+        baton_codec_layout_flush(self);
+    }
+    uint8_t *at = self->page + CODEC_RECENT_BYTES + self->page_len;
+    self->page_len += len;
     self->new_off += len;
     self->sure -= self->sure < len ? self->sure : len;
-    if (self->new_off == self->next_event) {
-        baton_codec_layout_event(self);
+    for (; len > 0; len--) {
+        *at++ = (uint8_t)word;
+        word >>= 8;
     }
-    return err;
+    if (self->new_off == self->new_event) {
+        baton_codec_layout_read(self, true);
+    }
 }
 
 // The bytes of an instruction, by its first one; of a word, to its end.
-static unsigned unit_length(const struct codec *self, unsigned first) {
+static uint32_t phase_length(const struct codec *self, uint32_t first) {
     if (self->new_place != CODEC_PLACE_CODE) {
-        return 4 - ((self->new_off + self->new_bias) & 3);
+        return 4 - (new_addr(self) & 3);
     }
     if (self->info->machine == CODEC_RV32) {
         return (first & 3) == 3 ? 4 : 2;
@@ -140,418 +97,291 @@ static unsigned unit_length(const struct codec *self, unsigned first) {
     return (first & 15) < 8 ? 3 : (first & 15) < 14 ? 2 : 4;
 }
 
-static int put_byte(struct codec *self, unsigned byte) {
-    if (self->unit_at >= self->unit_len) {
-        self->unit_first = (uint8_t)byte;
-        self->unit_len = (uint8_t)unit_length(self, byte);
-        self->unit_at = 0;
+static void put_byte(struct codec *self, uint32_t byte) {
+    if (self->phase >= self->phase_len) {
+        self->phase_first = byte;
+        self->phase_len = phase_length(self, byte);
+        self->phase = 0;
     }
-    self->unit_at++;
-    return put(self, byte, 1);
+    self->phase++;
+    put(self, byte, 1);
+}
+
+static void copy_on(struct codec *self, uint32_t len) {
+    self->source += len;
+    self->since += len;
 }
 
 // ---- Realignment
 
-static int realign_to_new(struct codec *self) {
-    bool is_code = self->new_place == CODEC_PLACE_CODE;
-    self->base = 1;
-    uint32_t distance = (uint32_t)baton_codec_ask_number(
-            self, CODEC_ASK_FAR, &self->model.jump[2 + is_code], false);
-    self->source = self->new_off - distance;
-    return distance <= self->new_off ? 0 : BATON_ERR_CODEC_CORRUPT;
-}
-
-// Relative to where the last copy from the base would be by now.
-static int realign_to_old(struct codec *self) {
-    self->base =
-            (int32_t)(self->hold_source + (self->new_off - self->hold_new));
-    self->source = (uint32_t)baton_codec_ask_number(self, CODEC_ASK_SOURCE,
-            &self->model.jump[self->literals > 0], true);
-    return self->source < self->info->old_bytes ? 0 : BATON_ERR_CODEC_CORRUPT;
-}
-
-// Decides where the copy goes on.
-static int realign(struct codec *self) {
-    bool to_new = self->info->old_bytes == 0;
-    if (self->realigned || (to_new && self->new_off == 0)) {
-        return BATON_ERR_CODEC_CORRUPT;
+// Decides where the copy goes on: near where the last one from the base would
+// be by now, or so far back in the new image.
+static void realign(struct codec *self) {
+    uint32_t limit = self->info->old_bytes;
+    bool is_idle = self->copying && self->since == 0;
+    self->from_new = baton_codec_ask(self, &self->model.from_new);
+    self->base = self->new_off;
+    if (self->from_new) {
+        limit = self->new_off;
+    } else {
+        self->base += self->hold;
     }
-    if (!to_new && self->new_off > 0) {
-        to_new = baton_codec_ask(self, CODEC_ASK_SELF, 0,
-                &self->model.go_self[self->literals > 0]);
+    self->source = self->base + baton_codec_ask_number(self, &self->model.jump);
+    if (is_idle || self->source >= limit) {
+        baton_codec_fail(self, BATON_ERR_CODEC_CORRUPT);
     }
-    int err = to_new ? realign_to_new(self) : realign_to_old(self);
-    if (err) {
-        return err;
-    }
-    self->from_new = to_new;
     self->copying = true;
-    self->realigned = true;
-    self->bound = self->source;
+    self->bound = 0;
     self->pending = 0;
     self->since = 0;
     self->run = 0;
     self->history = 0;
-    self->literals = 0;
-    return 0;
 }
 
-static int step_literal(struct codec *self) {
-    uint32_t n = self->literals;
-    if (n > 0) {
-        unsigned length = n < 7 ? n : 7;
-        bool ends = baton_codec_ask(self, CODEC_ASK_END, 0,
-                &self->model.end[length + 8u * self->new_place]);
-        if (ends) {
-            return realign(self);
-        }
-    }
-    self->literals++;
-    return put_byte(self, baton_codec_ask_literal(self, -1, 2));
+static void step_literal(struct codec *self) {
+    put_byte(self, baton_codec_literal_ask(self, -1, 2));
 }
 
 // ---- The copy
 
-// Makes the source visible: from the byte before it as far as a unit looks
-// ahead and the image is known.
-static int look(struct codec *self) {
-    const struct baton_codec_config *config = self->config;
-    self->limit = self->from_new ? self->new_off : self->info->old_bytes;
-    uint32_t from = self->source > 0 ? self->source - 1 : 0;
-    uint32_t left = self->limit - from;
-    uint32_t need = left < CODEC_LOOK_BYTES ? left : CODEC_LOOK_BYTES;
-    uint32_t skipped = from - self->window_off;
-    if (self->window_new == self->from_new && skipped <= self->window_len
-            && need <= self->window_len - skipped) {
-        return 0;
+// Makes the source visible, as far as a unit looks ahead and the image is
+// known, and says where it is.
+static void look(struct codec *self) {
+    struct codec_view *view = &self->view;
+    struct codec_layout *layout = &self->layout[self->from_new];
+    uint32_t limit = self->from_new ? self->new_off : self->info->old_bytes;
+    uint32_t left = limit - self->source;
+    uint32_t skipped = self->source - self->window_off;
+    view->len = left < CODEC_LOOK_BYTES ? left : CODEC_LOOK_BYTES;
+    if (self->window_new != self->from_new || skipped > self->window_len
+            || view->len > self->window_len - skipped) {
+        skipped = 0;
+        self->window_new = self->from_new;
+        self->window_off = self->source;
+        self->window_len =
+                left < CODEC_WINDOW_BYTES ? left : CODEC_WINDOW_BYTES;
+        baton_codec_layout_fetch(self, self->from_new, self->source,
+                self->window, self->window_len);
     }
-    self->window_new = self->from_new;
-    self->window_off = from;
-    self->window_len =
-            (uint16_t)(left < CODEC_WINDOW_BYTES ? left : CODEC_WINDOW_BYTES);
-    if (!self->from_new) {
-        return config->read_old(
-                config->context, from, self->window, self->window_len);
-    }
-    // What waits in the page is written first, where it is needed.
-    int err = from + self->window_len > self->new_off - self->page_len
-                      ? baton_codec_flush(self)
-                      : 0;
-    return err ? err
-               : config->read_new(
-                       config->context, from, self->window, self->window_len);
-}
-
-// Most often it is the segment found before.
-static const struct codec_segment *find_segment(
-        struct codec_layout *layout, uint32_t off) {
-    const struct codec_segment *s = &layout->segments[layout->last];
-    if (layout->last < layout->count && off - s->off < s->len) {
-        return s;
-    }
-    for (uint32_t i = 0; i < layout->count; i++) {
-        s = &layout->segments[i];
-        if (off - s->off < s->len) {
-            layout->last = i;
-            return s;
-        }
-    }
-    return NULL;
-}
-
-// What a unit at the source may see: no more than its segment and the window.
-static void locate(struct codec *self, struct codec_view *view) {
-    uint32_t at = self->source - self->window_off;
-    struct codec_layout *layout =
-            self->from_new ? &self->new_layout : &self->old_layout;
-    view->layout = layout;
-    view->areas = self->info->areas;
-    view->has_relative = self->info->machine == CODEC_RV32;
-    view->registers = &self->registers;
-    view->at = self->window + at;
-    view->len = self->window_len - at;
+    view->at = self->window + skipped;
     view->addr = 0;
-    view->machine = CODEC_DATA;
-    self->unit_place = CODEC_PLACE_NONE;
-    const struct codec_segment *s = find_segment(layout, self->source);
+    view->place = CODEC_PLACE_NONE;
+    view->layout = layout;
+    view->registers = &self->registers;
+    const struct codec_segment *s =
+            baton_codec_layout_find(layout, self->source);
     if (s != NULL) {
-        uint32_t passed = self->source - s->off;
-        view->addr = s->addr + passed;
-        view->machine = s->is_code ? self->info->machine : CODEC_DATA;
-        view->len = view->len < s->len - passed ? view->len : s->len - passed;
-        self->unit_place = s->is_code ? CODEC_PLACE_CODE : CODEC_PLACE_DATA;
+        left = s->len - (self->source - s->off);
+        view->addr = s->addr + (self->source - s->off);
+        view->place = s->place;
+        view->len = left < view->len ? left : view->len;
     }
-    if (view->len > CODEC_LOOK_BYTES - 1) {
-        view->len = CODEC_LOOK_BYTES - 1;
-    }
-    self->addr = view->addr;
 }
 
-// The new image's next `len` bytes came from here.
-static void copy_on(struct codec *self, unsigned len) {
-    self->source += len;
-    self->since += len;
-    if (self->from_new || self->since < SETTLED || self->since >= SETTLED + 4) {
-        return;
+// When a realignment has settled: what refers to where it began went where
+// this does.
+static void settle(struct codec *self) {
+    if (!self->from_new && self->since - SETTLED < 4) {
+        uint32_t addr = self->view.addr;
+        if (addr != 0) {
+            baton_codec_map_put(&self->map, addr - self->since,
+                    (int32_t)(new_addr(self) - addr));
+        }
+        self->since = SETTLED + 4;
     }
-    // The realignment has settled: what refers here went where this did.
-    uint32_t start = self->source - self->since;
-    const struct codec_segment *s = find_segment(&self->old_layout, start);
-    if (s != NULL && self->new_place != CODEC_PLACE_NONE) {
-        uint32_t was = s->addr + (start - s->off);
-        uint32_t is = self->new_off - self->since + self->new_bias;
-        baton_codec_map_put(&self->map, was, (int32_t)(is - was));
-    }
-    self->since = SETTLED + 4;
 }
 
 // The unit, with the bytes self->predicted.
-static int put_unit(struct codec *self) {
-    const struct codec_unit *unit = &self->unit;
-    if (unit->kind == CODEC_HI || unit->kind == CODEC_LO) {
-        baton_codec_rv32_note(unit, self->addr, self->predicted,
-                self->new_off + self->new_bias, &self->registers);
+static void put_unit(struct codec *self) {
+    struct codec_unit *unit = &self->unit;
+    if (unit->kind == CODEC_HI) {
+        baton_codec_unit_note(unit, self->view.addr, self->predicted,
+                new_addr(self), &self->registers);
     }
-    self->unit_len = 0;
-    self->unit_at = 0;
-    int err = put(self, self->predicted, unit->len);
+    self->phase_len = 0;
     copy_on(self, unit->len);
-    return err;
+    put(self, self->predicted, unit->len);
 }
 
-static void move_to_front(int32_t *list, int32_t value) {
-    int i = 0;
-    while (i < CODEC_DELTAS - 1 && list[i] != value) {
-        i++;
-    }
-    memmove(list + 1, list, (size_t)i * sizeof(*list));
-    list[0] = value;
+static void predict(struct codec *self, int32_t delta) {
+    const struct codec_unit *unit = &self->unit;
+    self->predicted = baton_codec_unit_build(
+            unit, unit->target + (uint32_t)delta, new_addr(self));
 }
 
 // The delta of a target that the map did not predict.
-static int32_t ask_delta(struct codec *self, const struct codec_guess *guess) {
-    struct codec_model *m = &self->model;
-    if (guess->other != guess->delta
-            && baton_codec_ask(
-                    self, CODEC_ASK_DELTA, guess->other, &m->recent_delta[7])) {
-        return guess->other;
-    }
-    for (int i = 0; i < CODEC_DELTAS - 1; i++) {
-        int32_t delta = self->deltas[i];
-        if (delta != guess->delta && delta != guess->other
-                && baton_codec_ask(
-                        self, CODEC_ASK_DELTA, delta, &m->recent_delta[i])) {
-            return delta;
+static int32_t ask_delta(struct codec *self) {
+    codec_counter *counter = self->model.recent;
+    int32_t *deltas = self->deltas;
+    int32_t delta = self->guess.other;
+    int i = 0;
+    while (delta == self->guess.delta || !baton_codec_ask(self, &counter[i])) {
+        if (i == CODEC_RECENT) {
+            self->base = (uint32_t)self->guess.delta;
+            delta = (int32_t)(self->base
+                              + baton_codec_ask_number(
+                                      self, &self->model.delta));
+            break;
         }
+        delta = deltas[i++];
     }
-    self->base = guess->delta;
-    return baton_codec_ask_number(self, CODEC_ASK_MOVE,
-            &m->delta[number_class[self->unit.kind]], true);
+    i = i == 0 ? CODEC_RECENT : i;
+    memmove(deltas + 1, deltas, ((size_t)i - 1) * sizeof(*deltas));
+    deltas[0] = delta;
+    return delta;
 }
 
 // A flag, mixed from counters of four contexts.
-static bool ask_flag(struct codec *self, enum codec_question question,
-        const uint32_t contexts[CODEC_MIXED], unsigned set) {
+static bool ask_flag(
+        struct codec *self, const uint32_t *contexts, uint32_t set) {
     struct codec_model *m = &self->model;
-    for (unsigned i = 0; i < CODEC_MIXED; i++) {
+    for (uint32_t i = 0; i < CODEC_MIXED; i++) {
         self->mixed[i] =
                 &m->flag[i][baton_codec_hash(contexts[i], set) % CODEC_FLAGS];
     }
-    bool yes = baton_codec_ask_mixed(self, question, 0, m->flag_weight[set]);
+    bool yes = baton_codec_ask_mixed(self, m->flag_weight[set], 7);
     self->history = self->history << 1 | !yes;
     return yes;
 }
 
 // Is the unit as predicted?
-static bool ask_unit(struct codec *self, const struct codec_guess *guess) {
+static bool ask_unit(struct codec *self) {
     const struct codec_unit *unit = &self->unit;
-    bool is_plain = unit->kind == CODEC_PLAIN;
-    unsigned run = log2_capped(self->run, 11);
-    uint32_t history = self->history;
-    uint32_t trust = guess->trust;
+    const struct codec_guess *guess = &self->guess;
+    uint32_t run = bits_of(self->run, 11);
+    uint32_t recent = self->history & 7;
     uint32_t same = flag(guess->delta == 0, 0)
                     | flag(guess->other == guess->delta, 1)
                     | flag(self->from_new, 2);
+    uint32_t set = 64 + unit->kind;
     uint32_t contexts[CODEC_MIXED] = {
-            (history & 7) | run << 3 | flag(self->since < 16, 7),
-            self->unit_class | (history & 3) << 7 | flag(run > 5, 9)
-                    | same << 10,
-            is_plain ? (unit->word & 0xFF) | (uint32_t)self->unit_class << 8
-                     : trust | (history & 1) << 4,
-            is_plain ? unit->word
-                     : baton_codec_hash((uint32_t)guess->delta, trust)};
-    unsigned set =
-            is_plain ? self->unit_place * 4u + flag(run > 2, 1) + self->from_new
-                     : 64u + unit->kind;
-    return ask_flag(self, CODEC_ASK_UNIT, contexts, set);
+            recent | run << 3 | flag(self->since < 16, 7),
+            unit->class | recent << 7 | same << 10,
+            guess->trust | (recent & 1) << 4,
+            baton_codec_hash((uint32_t)guess->delta, guess->trust)};
+    if (unit->kind == CODEC_PLAIN) {
+        contexts[2] = (unit->word & 0xFF) | unit->class << 8;
+        contexts[3] = unit->word;
+        set = self->view.place * 4 + flag(run > 2, 1) + self->from_new;
+    }
+    return ask_flag(self, contexts, set);
 }
 
-// The same instruction, with a target that the map did not predict.
-static int put_elsewhere(struct codec *self, const struct codec_guess *guess) {
+// A whole unit. False: its bytes follow one by one.
+static bool step_unit(struct codec *self) {
     struct codec_unit *unit = &self->unit;
-    int32_t delta = ask_delta(self, guess);
-    move_to_front(self->deltas, delta);
-    baton_codec_map_put(&self->map, unit->target, delta);
-    self->run = 0;
-    return baton_codec_unit_build(unit, unit->target + (uint32_t)delta,
-                   self->new_off + self->new_bias, &self->registers,
-                   &self->predicted)
-                   ? put_unit(self)
-                   : BATON_ERR_CODEC_CORRUPT;
-}
-
-// A whole unit. *done: it was as predicted, or has another target.
-static int step_unit(
-        struct codec *self, const struct codec_view *view, bool *done) {
-    struct codec_unit *unit = &self->unit;
-    struct codec_guess guess = {.trust = 4};
-    baton_codec_unit_read(view, unit);
-    uint32_t end = self->new_off + unit->len;
-    self->unit_off = self->source;
+    bool may_move = false;
+    baton_codec_unit_read(&self->view, unit);
     self->bound = self->source + unit->len;
-    self->unit_class =
-            (uint8_t)(self->unit_place == CODEC_PLACE_CODE
-                              ? unit->class
-                              : 64 + self->unit_place * 2u + unit->class);
-    if (end > self->new_end || end > self->next_event || unit->len < 2) {
-        return 0;
+    self->guess = (struct codec_guess){.trust = AGREED};
+    self->predicted = unit->word;
+    if (self->new_off + unit->len > self->new_end
+            || self->new_off + unit->len > self->new_event) {
+        return false;
     }
-    if (self->new_place == CODEC_PLACE_NONE) {
-        unit->kind = CODEC_PLAIN;
-    }
-    bool is_reference = unit->kind != CODEC_PLAIN;
-    if (is_reference && !self->from_new) {
-        baton_codec_map_get(&self->map, unit->target, &guess);
-    }
-    if (!is_reference
-            || !baton_codec_unit_build(unit,
-                    unit->target + (uint32_t)guess.delta,
-                    self->new_off + self->new_bias, &self->registers,
-                    &self->predicted)) {
-        self->predicted = unit->word;
-    }
-    *done = true;
-    if (self->sure > 0 || ask_unit(self, &guess)) {
-        self->run += unit->len;
-        if (guess.trust < 4) {
-            baton_codec_map_put(&self->map, unit->target, guess.delta);
+    if (unit->kind != CODEC_PLAIN) {
+        may_move = !self->from_new;
+        if (may_move) {
+            baton_codec_map_get(&self->map, unit->target, &self->guess);
         }
-        return put_unit(self);
+        predict(self, self->guess.delta);
     }
-    if (is_reference && !self->from_new
-            && baton_codec_ask(self, CODEC_ASK_ELSEWHERE, 0,
-                    &self->model.elsewhere[unit->kind])) {
-        return put_elsewhere(self, &guess);
+    if (self->sure > 0 || ask_unit(self)) {
+        self->run += unit->len;
+        if (self->guess.trust < AGREED) {
+            baton_codec_map_put(&self->map, unit->target, self->guess.delta);
+        }
+    } else if (may_move && baton_codec_ask(self, &self->model.elsewhere)) {
+        int32_t delta = ask_delta(self);
+        baton_codec_map_put(&self->map, unit->target, delta);
+        predict(self, delta);
+        self->run = 0;
+    } else {
+        self->pending = self->bound;
+        return false;
     }
-    if (unit->kind == CODEC_HI) {
-        self->registers.known &= ~(1u << unit->reg);
-    }
-    self->pending = self->bound;
-    *done = false;
-    return 0;
+    put_unit(self);
+    return true;
 }
 
-static bool ask_byte(struct codec *self, const uint8_t *at) {
-    unsigned index = self->source - self->unit_off;
-    index = index < 3 ? index : 3;
-    unsigned run = log2_capped(self->run, 7);
-    unsigned pending = self->pending > self->source;
-    unsigned class = self->unit_class * 4u + index;
-    unsigned before = self->source > 0 ? at[-1] : 0;
-    unsigned after = self->source + 1 < self->limit ? at[1] : 0;
-    uint32_t contexts[CODEC_MIXED] = {
-            (self->history & 7) | run << 3 | pending << 6,
-            class | (self->history & 3) << 9 | flag(run > 5, 11),
-            at[0] | class << 8, at[0] | after << 8 | before << 16};
-    return ask_flag(self, CODEC_ASK_BYTE, contexts,
-            16 + (self->unit_place * 4u + index) * 4u + flag(run > 2, 1)
+static bool ask_byte(struct codec *self, uint32_t byte) {
+    const struct codec_unit *unit = &self->unit;
+    uint32_t index = unit->len - (self->bound - self->source);
+    uint32_t run = bits_of(self->run, 7);
+    uint32_t recent = self->history & 7;
+    uint32_t pending = self->pending > self->source;
+    uint32_t class = unit->class * 4 + (index < 3 ? index : 3);
+    uint32_t before = self->page[self->page_len + 1];
+    uint32_t contexts[CODEC_MIXED] = {recent | run << 3 | pending << 6,
+            class | recent << 9, byte | class << 8, byte | before << 8};
+    return ask_flag(self, contexts,
+            16 + self->view.place * 16 + (class & 3) * 4 + flag(run > 2, 1)
                     + pending);
 }
 
 // A byte of a copy whose unit is not as predicted.
-static int step_byte(struct codec *self, const uint8_t *at) {
+static void step_byte(struct codec *self) {
     struct codec_model *m = &self->model;
-    bool has_old = self->source < self->limit;
-    if (has_old && (self->sure > 0 || ask_byte(self, at))) {
+    uint32_t byte = self->view.at[0];
+    bool has_old = self->view.len > 0;
+    if (has_old && (self->sure > 0 || ask_byte(self, byte))) {
         self->run++;
-        int err = put_byte(self, at[0]);
-        copy_on(self, 1);
-        return err;
-    }
-    self->run = 0;
-    self->sure = 0;
-    unsigned context = (self->history & 7)
-                       | flag(self->pending > self->source, 3)
-                       | flag(self->since < 8, 4) | flag(self->from_new, 5);
-    if (has_old && baton_codec_ask(self, CODEC_ASK_FIX, 0, &m->fix[context])) {
-        unsigned class = self->unit_class < 40 ? 3 : 4;
-        int err = put_byte(self, baton_codec_ask_literal(self, at[0], class));
-        copy_on(self, 1);
-        return err;
-    }
-    if (!self->from_new) {
-        self->hold_source = self->source;
-        self->hold_new = self->new_off;
-    }
-    self->literals = 0;
-    if (baton_codec_ask(self, CODEC_ASK_LITERAL, 0, &m->literal[context])) {
-        self->copying = false;
-        return step_literal(self);
-    }
-    return realign(self);
-}
-
-static bool may_run(const struct codec *self) {
-    return self->sure == 0 && self->run >= RUN_AFTER
-           && self->since >= SETTLED + 4 && self->new_off >= self->next_run
-           && self->new_end - self->new_off >= RUN_BYTES;
-}
-
-static void step_run(struct codec *self) {
-    unsigned context = flag(self->had_run, 0)
-                       | flag(self->unit_place == CODEC_PLACE_CODE, 1)
-                       | flag(self->from_new, 2);
-    self->had_run =
-            baton_codec_ask(self, CODEC_ASK_RUN, 0, &self->model.run[context]);
-    if (self->had_run) {
-        self->sure = RUN_BYTES;
-        self->history <<= 2;
     } else {
-        self->next_run = self->new_off + RUN_BYTES;
-    }
-}
-
-static int step_copy(struct codec *self) {
-    struct codec_view view;
-    int err = look(self);
-    if (err) {
-        return err;
-    }
-    locate(self, &view);
-    bool done = false;
-    if (self->source >= self->bound && self->source < self->limit) {
-        if (may_run(self)) {
-            step_run(self);
+        self->run = 0;
+        self->sure = 0;
+        uint32_t context = (self->history & 7)
+                           | flag(self->pending > self->source, 3)
+                           | flag(self->since < 8, 4) | flag(self->from_new, 5);
+        if (!has_old || !baton_codec_ask(self, &m->fix[context])) {
+            if (!self->from_new) {
+                self->hold = self->source - self->new_off;
+            }
+            if (baton_codec_ask(self, &m->stop[context])) {
+                self->copying = false;
+                step_literal(self);
+            } else {
+                realign(self);
+            }
+            return;
         }
-        err = step_unit(self, &view, &done);
+        byte = baton_codec_literal_ask(
+                self, (int)byte, self->unit.class < 40 ? 3 : 4);
     }
-    return err || done ? err : step_byte(self, view.at);
+    copy_on(self, 1);
+    put_byte(self, byte);
 }
 
-// The first decision after a restart: where to begin.
-static int step_first(struct codec *self) {
-    if (self->info->old_bytes == 0) {
-        return step_literal(self);
+// Are the next bytes all as predicted?
+static void ask_run(struct codec *self) {
+    if (self->sure == 0 && self->run >= RUN_AFTER
+            && self->new_off >= self->next_run
+            && self->new_end - self->new_off >= RUN_BYTES) {
+        if (baton_codec_ask(self, &self->model.run)) {
+            self->sure = RUN_BYTES;
+        } else {
+            self->next_run = self->new_off + RUN_BYTES;
+        }
     }
-    if (baton_codec_ask(self, CODEC_ASK_LITERAL, 0, &self->model.literal[0])) {
-        return step_literal(self);
-    }
-    return realign(self);
 }
 
-int baton_codec_step(struct codec *self) {
-    if (self->copying) {
-        return step_copy(self);
+void baton_codec_model_step(struct codec *self) {
+    if (self->info->encoding == BATON_CODEC_RAW) {
+        put(self, baton_codec_coder_byte(self), 1);
+    } else if (!self->copying) {
+        if (baton_codec_ask(self, &self->model.end[self->new_place])) {
+            realign(self);
+        } else {
+            step_literal(self);
+        }
+    } else {
+        look(self);
+        settle(self);
+        if (self->source >= self->bound && self->view.len > 0) {
+            ask_run(self);
+            if (step_unit(self)) {
+                return;
+            }
+        }
+        step_byte(self);
     }
-    return self->literals > 0 ? step_literal(self) : step_first(self);
 }

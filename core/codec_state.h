@@ -1,12 +1,17 @@
-// What the parts of the payload decoder share: the model and its questions.
+// What the parts of the payload decoder share: the model and its decisions.
 // SPDX-License-Identifier: MIT
 //
 // One routine models an image for both directions. It asks for every decision
-// ("is this unit as predicted?", "does the literal run end?") by its question
-// and the probability of a yes. In a decoder the range coder answers; in the
-// host's encoder an oracle that knows the image does, and writes the answer
-// down with the same probability. So both sides hold the same state at every
-// decision, and cannot disagree about the format.
+// ("is this unit as predicted?", "does the literal run end?") with the counter
+// or the weights that give the probability of a yes. In a decoder the range
+// coder answers; in the host's encoder an oracle that knows the image does: it
+// sees by that counter which decision it is, and writes the answer down with
+// the same probability. So both sides hold the same state at every decision,
+// and cannot disagree about the format.
+//
+// An error, of a callback or of the payload, sticks in `status`; what is read
+// after it is anything, but within bounds, and the step that it was found in
+// is the last.
 #ifndef BATON_CORE_CODEC_STATE_H
 #define BATON_CORE_CODEC_STATE_H
 
@@ -17,45 +22,15 @@
 #define CODEC_IN_BYTES     192u // input waiting to be decoded
 #define CODEC_STEP_BYTES   128u // most input that one step takes
 #define CODEC_PAGE_BYTES   256u // output waiting to be written
-#define CODEC_RECENT_BYTES 8u   // output kept for the contexts
+#define CODEC_RECENT_BYTES 2u   // output kept for the contexts
 #define CODEC_WINDOW_BYTES 512u // of what is copied from
 #define CODEC_LOOK_BYTES   104u // how far a unit looks ahead
-#define CODEC_DELTAS       7    // kept
-#define CODEC_SEGMENTS     16u  // of an image
+#define CODEC_RECENT       6    // deltas kept
+#define CODEC_SEGMENTS     18u  // of an image, and areas
+#define CODEC_NEVER        0xFFFFFFFFu
 
 enum codec_feature {
     CODEC_FEATURE_DIGEST = 1, // the image's last 32 bytes are computed
-};
-
-enum codec_place {
-    CODEC_PLACE_NONE, // outside the segments
-    CODEC_PLACE_DATA,
-    CODEC_PLACE_CODE,
-};
-
-// The questions, in the order in which a step may ask them.
-enum codec_question {
-    CODEC_ASK_RUN,       // are the next 64 bytes all as predicted?
-    CODEC_ASK_UNIT,      // is this unit as predicted (self->predicted)?
-    CODEC_ASK_ELSEWHERE, // is it the same instruction, with another target?
-    CODEC_ASK_DELTA,     // is that target's delta this number?
-    CODEC_ASK_BYTE,      // is the byte as the one copied from?
-    CODEC_ASK_FIX,       // does the copy go on after this byte?
-    CODEC_ASK_LITERAL,   // do literals follow (and not a realignment)?
-    CODEC_ASK_BIT,       // a bit of a byte, the highest first
-    CODEC_ASK_END,       // does the run of literals end?
-    CODEC_ASK_SELF,      // does the copy go on from the new image?
-    CODEC_ASK_SOURCE,    // where does it go on in the base (a number)
-    CODEC_ASK_FAR,       // how far back does it go on (a number)
-    CODEC_ASK_MOVE,      // a delta that is none of those (a number)
-};
-
-// The parts of a number: `number` of such a question is the part << 8 | which
-// bit. Is its exponent larger, is this bit set, is it negative?
-enum codec_part {
-    CODEC_PART_EXPONENT = 1,
-    CODEC_PART_BIT = 2,
-    CODEC_PART_SIGN = 3,
 };
 
 enum codec_machine {
@@ -64,9 +39,9 @@ enum codec_machine {
     CODEC_XTENSA = 2,
 };
 
-// A probability of a yes in its high 13 bits, and in the low 3 how much it has
-// seen, which sets how fast it adapts.
-typedef uint16_t codec_counter;
+// A probability of a yes, less one half, in its high 13 bits, and in the low 3
+// how much it has seen, which sets how fast it adapts.
+typedef int16_t codec_counter;
 
 // Adaptive Exp-Golomb numbers.
 #define CODEC_EXPONENTS 24u
@@ -78,26 +53,32 @@ struct codec_golomb {
     codec_counter sign;
 };
 
-struct codec_segment {
-    uint32_t off; // in the image
-    uint32_t addr;
-    uint32_t len;
-    bool is_code;
+enum codec_place {
+    CODEC_PLACE_NONE, // outside the segments
+    CODEC_PLACE_DATA,
+    CODEC_PLACE_CODE,
 };
 
+struct codec_segment {
+    uint32_t off; // in the image; of an area: beyond any
+    uint32_t addr;
+    uint32_t len;
+    uint32_t place; // enum codec_place
+};
+
+// Where an image's bytes lie: its areas, then the segments that are known.
 struct codec_layout {
+    uint32_t machine;
     uint32_t count;
-    uint32_t last; // found
     struct codec_segment segments[CODEC_SEGMENTS];
 };
 
-// What hi parts (lui, auipc) the registers hold.
+// The hi parts (lui, auipc) that registers hold; 0: none.
 struct codec_registers {
-    uint32_t known; // a bit for each
-    uint32_t old_value[32];
-    uint32_t new_value[32];
+    uint32_t value[2][32]; // in the base; in the new image
 };
 
+// Rows of a table in codec_unit.c; those of a machine follow each other.
 enum codec_kind {
     CODEC_PLAIN,    // nothing that moves
     CODEC_POINTER,  // an address in data, or in a literal pool
@@ -106,43 +87,42 @@ enum codec_kind {
     CODEC_NUMBER,   // a number of 16 bits: of a string, of a field
     CODEC_OBJECT,   // a MicroPython object that holds such a number
     CODEC_JAL,
-    CODEC_HI,
-    CODEC_LO,
     CODEC_BRANCH,
     CODEC_CJ,
     CODEC_CB,
-    CODEC_IMM, // a number in an instruction
+    CODEC_HI,    // lui, auipc
+    CODEC_ADD,   // an address's lo part, or a number
+    CODEC_LOAD,  // the same
+    CODEC_JALR,  // the same
+    CODEC_STORE, // the same
     CODEC_CALL,
     CODEC_L32R,
     CODEC_J,
-    CODEC_MOVI,
     CODEC_KINDS,
 };
 
-// An instruction, or a word of data.
+// What a copy takes at once: an instruction, or a word of data.
 struct codec_unit {
-    uint8_t kind;
-    uint8_t len;
-    uint8_t class;   // of instructions: a context
-    uint8_t reg;     // CODEC_HI, CODEC_LO
-    uint32_t word;   // its bytes
-    uint32_t target; // what it refers to
+    uint32_t kind;
+    uint32_t len;
+    uint32_t class;   // a context
+    uint32_t word;    // its bytes
+    uint32_t target;  // what it refers to
+    uint32_t reg;     // that an instruction writes, or seems to
+    uint32_t base[2]; // what an immediate adds to, in base and new image
 };
 
 // Numbers have a space of addresses of their own.
 #define CODEC_NUMBERS 0xF0000000u
-#define CODEC_OFFSETS 0xF1000000u
 
 // A place in an image that a unit is read from.
 struct codec_view {
     const uint8_t *at;
-    uint32_t len;  // bytes to be seen
-    uint32_t addr; // 0: outside the segments
-    uint8_t machine;
+    uint32_t len;   // bytes to be seen
+    uint32_t addr;  // 0: outside the segments
+    uint32_t place; // enum codec_place
     const struct codec_layout *layout;
-    const struct baton_codec_area *areas;
-    bool has_relative; // data may hold addresses relative to its own
-    struct codec_registers *registers; // NULL: not tracked
+    struct codec_registers *registers;
 };
 
 struct codec_map_entry {
@@ -153,8 +133,8 @@ struct codec_map_entry {
 // The address map: where what was at an address went.
 struct codec_map {
     struct codec_map_entry *entries; // by rising address
-    uint16_t count;
-    uint16_t capacity;
+    uint32_t count;
+    uint32_t capacity;
     uint32_t clock; // of look-ups
     uint32_t dice;
 };
@@ -163,122 +143,104 @@ struct codec_map {
 struct codec_guess {
     int32_t delta;
     int32_t other;
-    uint8_t trust; // 0 ... 7
+    uint32_t trust; // 0 ... 7
 };
 
-// All adaptive probabilities and weights; they begin anew at every restart,
-// by the table in codec_model.c.
+// All adaptive probabilities and weights. They begin at 0, one half and
+// CODEC_WEIGHT, anew at every restart.
 #define CODEC_MIXED        4u
+#define CODEC_WEIGHT       4608
 #define CODEC_FLAGS        256u
 #define CODEC_FLAG_WEIGHTS (64u + CODEC_KINDS)
 struct codec_model {
-    codec_counter run[8];
-    codec_counter elsewhere[CODEC_KINDS];
-    codec_counter recent_delta[8];
-    codec_counter fix[64];
-    codec_counter literal[64];
-    codec_counter end[24];
-    codec_counter go_self[2];
+    codec_counter run;       // are the next 64 bytes all as predicted?
+    codec_counter from_new;  // does the copy go on from the new image?
+    codec_counter end[3];    // does the run of literals end?
+    codec_counter fix[64];   // does the copy go on after this byte?
+    codec_counter stop[64];  // if not: literals, and not a realignment?
+    codec_counter elsewhere; // is it the same unit, with another target?
+    codec_counter recent[CODEC_RECENT + 1]; // is its delta this one?
+    struct codec_golomb delta;              // one that is none of those
+    struct codec_golomb jump;               // where the copy goes on
     codec_counter expected[8 * 27];
-    struct codec_golomb delta[5];
-    struct codec_golomb jump[4];
     codec_counter flag[CODEC_MIXED][CODEC_FLAGS];
+    // Is this unit as predicted; is this byte?
     int16_t flag_weight[CODEC_FLAG_WEIGHTS][CODEC_MIXED];
-    int16_t literal_weight[32][CODEC_MIXED];
+    int16_t literal_weight[32][CODEC_MIXED]; // of a byte's bits
 };
 
+// Zero at every restart, but for the first few fields and those that say where
+// in the image it is.
 struct codec {
     const struct baton_codec_info *info;
     const struct baton_codec_config *config;
-
-    // The host's encoder; NULL: decode.
-    int (*oracle)(void *context, enum codec_question question, int32_t number,
-            uint32_t probability);
-    void *oracle_context;
-
-    // Range decoder
     uint32_t range;
     uint32_t code;
-    uint32_t in_left; // bytes of the segment that are not in `in` yet
-    uint16_t in_at;
-    uint16_t in_len;
-    uint16_t in_past; // bytes taken after the segment's end
-    uint32_t dice;    // for rounding
+    uint32_t in_at;
+    uint32_t in_len;
+    uint32_t dice; // for rounding
+    int status;    // the first error
 
     // Output
-    uint32_t new_off; // the next byte
-    uint32_t new_end; // of this restart segment
-    uint16_t page_len;
-    int status; // of the callbacks
-
-    // Where in the new image this is
-    uint32_t next_event; // where a segment header or data ends
-    uint32_t segments_left;
-    uint32_t new_bias; // address minus offset; valid inside a segment
-    uint8_t new_place; // enum codec_place
-    uint8_t unit_first;
-    uint8_t unit_at;
-    uint8_t unit_len;
+    uint32_t new_off;  // the next byte
+    uint32_t new_bias; // its address less its offset
+    uint32_t new_place;
+    uint32_t new_event; // where a segment header or data ends
+    uint32_t page_len;
+    uint32_t phase;     // bytes of an instruction that literals are in
+    uint32_t phase_len; // of how many
+    uint32_t phase_first;
 
     // The copy
     bool copying;
     bool from_new;
-    uint32_t source;
-    uint32_t limit;     // where what is copied from ends
-    uint32_t bound;     // where the unit ends
-    uint32_t unit_off;  // where it began
-    uint32_t pending;   // its end, when its prediction failed
-    uint32_t predicted; // its bytes
-    uint32_t addr;      // of the source; 0: none
-    uint32_t seen;      // bytes from the source on, in the window and segment
-    struct codec_unit unit;
-    uint8_t unit_class;
-    uint8_t unit_place;
-    uint32_t history; // misses, the last in bit 0
-    uint32_t run;     // bytes since the last miss
-    uint32_t since;   // bytes since the realignment
-    uint32_t literals;
-    uint32_t hold_source; // where the last copy from the base stopped
-    uint32_t hold_new;
-    uint32_t sure; // bytes left of a run that is as predicted
     bool had_run;
+    uint32_t source;
+    uint32_t bound;    // where the unit ends
+    uint32_t pending;  // its end, when its prediction failed
+    uint32_t history;  // misses, the last in bit 0
+    uint32_t run;      // bytes since the last miss
+    uint32_t since;    // bytes since the realignment
+    uint32_t hold;     // source less new_off where a copy from the base ended
+    uint32_t sure;     // bytes left of a run that is as predicted
     uint32_t next_run; // no run before
-    bool realigned;    // and nothing was written since
-
-    // Numbers that tend to come again
-    int32_t base; // what a number is relative to
-    int32_t deltas[CODEC_DELTAS];
-    int32_t last_difference[2];
-
-    struct codec_registers registers;
-    struct codec_layout old_layout;
-    struct codec_layout new_layout; // as far as it is known
-
+    uint32_t predicted;
+    struct codec_unit unit;
+    struct codec_guess guess;
+    struct codec_view view;
     uint32_t window_off;
-    uint16_t window_len;
+    uint32_t window_len;
     bool window_new;
+    uint32_t new_end; // of this restart segment
+    uint32_t in_left; // bytes of the segment that are not in `in` yet
+
+    // The host's encoder; NULL: decode.
+    bool (*oracle)(void *context, const void *asked, uint32_t probability);
+    void *oracle_context;
+
+    uint32_t base; // what a number is relative to
+    int32_t deltas[CODEC_RECENT];
+    int32_t last_difference[2];
+    codec_counter *mixed[CODEC_MIXED]; // what the next decision mixes
     struct codec_map map;
     codec_counter *literal_table[3];
-    codec_counter *mixed[CODEC_MIXED]; // what the next decision mixes
+    struct codec_registers registers;
+    struct codec_layout layout[2]; // of the base; of the new image, as known
     uint8_t in[CODEC_IN_BYTES];
     uint8_t page[CODEC_RECENT_BYTES + CODEC_PAGE_BYTES];
-    uint8_t window[CODEC_WINDOW_BYTES];
+    uint8_t window[CODEC_WINDOW_BYTES + 1];
     struct codec_model model;
 };
 
 // ---- codec_coder.c: decisions
 
 uint32_t baton_codec_hash(uint32_t a, uint32_t b);
-unsigned baton_codec_log2(uint32_t value); // bits in value; 0 for 0
-void baton_codec_coder_begin(struct codec *self);
-int baton_codec_ask(struct codec *self, enum codec_question question,
-        int32_t number, codec_counter *counter);
-// Mixes the counters in self->mixed.
-int baton_codec_ask_mixed(struct codec *self, enum codec_question question,
-        int32_t number, int16_t *weights);
-// A number, self->base added.
-int32_t baton_codec_ask_number(struct codec *self, enum codec_question question,
-        struct codec_golomb *golomb, bool is_signed);
+uint32_t baton_codec_coder_byte(struct codec *self); // past the end: 0
+bool baton_codec_ask(struct codec *self, codec_counter *counter);
+// Mixes the counters in self->mixed; they adapt down to rate `limit`.
+bool baton_codec_ask_mixed(struct codec *self, int16_t *weights, int limit);
+uint32_t baton_codec_ask_number(
+        struct codec *self, struct codec_golomb *golomb);
 
 // ---- codec_map.c: the address map
 
@@ -286,53 +248,58 @@ void baton_codec_map_put(struct codec_map *self, uint32_t addr, int32_t delta);
 void baton_codec_map_get(
         struct codec_map *self, uint32_t addr, struct codec_guess *guess);
 
-// ---- codec_unit.c, codec_rv32.c, codec_xtensa.c: units
+// ---- codec_unit.c: units
 
-// Where an address points by the layout and the areas.
-enum codec_place baton_codec_place_of(
-        const struct codec_view *view, uint32_t word);
+// A number of `len` bytes, little-endian.
+uint32_t baton_codec_word(const uint8_t *at, uint32_t len);
 void baton_codec_unit_read(
         const struct codec_view *view, struct codec_unit *unit);
-void baton_codec_rv32_read(
-        const struct codec_view *view, struct codec_unit *unit);
-void baton_codec_xtensa_read(
-        const struct codec_view *view, struct codec_unit *unit);
-// Builds the unit for another target at another address. False where it
-// cannot express that.
-bool baton_codec_unit_build(const struct codec_unit *unit, uint32_t target,
-        uint32_t addr, const struct codec_registers *registers, uint32_t *word);
-bool baton_codec_rv32_build(const struct codec_unit *unit, uint32_t target,
-        uint32_t addr, const struct codec_registers *registers, uint32_t *word);
-bool baton_codec_xtensa_build(const struct codec_unit *unit, uint32_t target,
-        uint32_t addr, uint32_t *word);
-// After a unit became `word` at `addr`: what its register holds now.
-void baton_codec_rv32_note(const struct codec_unit *unit, uint32_t old_addr,
+// What a unit refers to, at an address of the base (side 0) or of the new image
+// (1); of CODEC_HI without a lo part.
+uint32_t baton_codec_unit_target(
+        struct codec_unit *unit, uint32_t addr, unsigned side);
+// The unit for another target at another address. Where it cannot express
+// that, bits are lost.
+uint32_t baton_codec_unit_build(
+        const struct codec_unit *unit, uint32_t target, uint32_t addr);
+// After a CODEC_HI became `word` at `addr`: what its register holds now.
+void baton_codec_unit_note(struct codec_unit *unit, uint32_t old_addr,
         uint32_t word, uint32_t addr, struct codec_registers *registers);
 
-// ---- codec_layout.c: the images' segments
+// ---- codec_layout.c: the images' segments, and their bytes
 
-int baton_codec_layout_read_old(struct codec *self);
-void baton_codec_layout_event(struct codec *self);
-// Learns the new image's segments up to an offset from what was written.
-int baton_codec_layout_restart(struct codec *self, uint32_t off);
+// Of what lies at an offset, or at an address; NULL: nothing.
+const struct codec_segment *baton_codec_layout_find(
+        const struct codec_layout *layout, uint32_t off);
+enum codec_place baton_codec_layout_place(
+        const struct codec_layout *layout, uint32_t addr);
+// Reads an image's bytes; of the new one those that wait are written first.
+void baton_codec_layout_fetch(struct codec *self, bool from_new, uint32_t off,
+        void *buf, uint32_t len);
+void baton_codec_layout_flush(struct codec *self);
+// Learns the segments of an image whose first bytes are known, and where the
+// output is in them.
+void baton_codec_layout_read(struct codec *self, bool from_new);
 
 // ---- codec.c
 
-int baton_codec_model_init(struct codec *model,
-        const struct baton_codec_config *config,
-        const struct baton_codec_info *info);
-int baton_codec_segment_begin(struct codec *model, uint32_t k);
-
-// ---- codec_literal.c: bytes
-
-// A byte, given what the copy has there, or without (old < 0); class: 2 a new
-// one, 3 one mended in a unit of class below 40, 4 in another.
-unsigned baton_codec_ask_literal(struct codec *self, int old, unsigned class);
+// Keeps the first error.
+void baton_codec_fail(struct codec *self, int err);
+// Where the image ends for the model.
+uint32_t baton_codec_body_end(const struct baton_codec_info *info);
 
 // ---- codec_model.c: one step of the image
 
-void baton_codec_model_begin(struct codec *self);
-int baton_codec_step(struct codec *self);
-int baton_codec_flush(struct codec *self);
+// Begins with the image's segment k.
+void baton_codec_model_begin(struct codec *self,
+        const struct baton_codec_config *config,
+        const struct baton_codec_info *info, uint32_t k);
+void baton_codec_model_step(struct codec *self);
+
+// ---- codec_literal.c: bytes
+
+// Puts a byte, given what the copy has there, or without (old < 0); class: 2 a
+// new one, 3 one mended in a unit of class below 40, 4 in another.
+uint32_t baton_codec_literal_ask(struct codec *self, int old, uint32_t class);
 
 #endif

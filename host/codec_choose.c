@@ -47,6 +47,15 @@ struct interval {
     int32_t diagonal; // CODEC_SELF added when in the new image
 };
 
+// In a number; 0 for 0.
+static unsigned count_bits(uint32_t value) {
+    unsigned bits = 0;
+    for (; value != 0; value >>= 1) {
+        bits++;
+    }
+    return bits;
+}
+
 struct choice {
     const struct codec_align *align;
     const uint8_t *old;
@@ -327,11 +336,10 @@ static int64_t jump_cost(int32_t from, int32_t diagonal, int32_t at) {
     if (is_self(diagonal, at)) {
         int32_t distance = CODEC_SELF - diagonal;
         return COST_SELF
-               + COST_SELF_BIT * (int64_t)baton_codec_log2((uint32_t)distance);
+               + COST_SELF_BIT * (int64_t)count_bits((uint32_t)distance);
     }
     int32_t jump = abs(diagonal - from);
-    return COST_SWITCH
-           + COST_JUMP_BIT * (int64_t)baton_codec_log2((uint32_t)jump);
+    return COST_SWITCH + COST_JUMP_BIT * (int64_t)count_bits((uint32_t)jump);
 }
 
 static int64_t byte_cost(
@@ -468,7 +476,7 @@ bool codec_align(struct codec_align *self, const struct codec_image *old_image,
     bool ok = codec_normalise_by_content(old_image, &self->old_normal)
               && codec_normalise_by_content(new_image, &self->new_normal)
               && codec_match(self);
-    if (ok && old_image->len > 0 && new_image->machine != CODEC_DATA) {
+    if (ok && old_image->len > 0 && new_image->layout.machine != CODEC_DATA) {
         ok = codec_normalise_by_alignment(self) && codec_match(self);
     }
     ok = ok && codec_choose(self);

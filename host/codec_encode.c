@@ -12,6 +12,22 @@
 #include "../core/bytes.h"
 #include "baton/error.h"
 
+// The decisions, by what is asked for.
+enum question {
+    ASK_RUN,
+    ASK_UNIT,
+    ASK_ELSEWHERE,
+    ASK_RECENT, // is the delta this one?
+    ASK_DELTA,  // a number: the delta
+    ASK_BYTE,
+    ASK_FIX,
+    ASK_STOP,
+    ASK_BIT,
+    ASK_END,
+    ASK_FROM_NEW,
+    ASK_JUMP, // a number: where the copy goes on
+};
+
 struct encoder {
     const struct codec_align *align;
     struct codec *model;
@@ -20,9 +36,40 @@ struct encoder {
     struct codec_writer writer;
     struct codec_report *report;
     int32_t delta; // of the target that is being asked for
+    int bits_left; // of the number that is being asked for
     bool is_trial;
     bool trial_failed;
 };
+
+// ---- What is asked
+
+struct range {
+    const void *at;
+    size_t len;
+};
+
+static enum question identify(const struct codec_model *m, const void *asked) {
+    const struct range ranges[] = {
+            [ASK_RUN] = {&m->run, sizeof(m->run)},
+            [ASK_UNIT] = {m->flag_weight, sizeof(m->flag_weight)},
+            [ASK_ELSEWHERE] = {&m->elsewhere, sizeof(m->elsewhere)},
+            [ASK_RECENT] = {m->recent, sizeof(m->recent)},
+            [ASK_DELTA] = {&m->delta, sizeof(m->delta)},
+            // The sets of a byte follow those of plain units.
+            [ASK_BYTE] = {m->flag_weight[16], sizeof(m->flag_weight[0]) * 48},
+            [ASK_FIX] = {m->fix, sizeof(m->fix)},
+            [ASK_STOP] = {m->stop, sizeof(m->stop)},
+            [ASK_BIT] = {m->literal_weight, sizeof(m->literal_weight)},
+            [ASK_END] = {m->end, sizeof(m->end)},
+            [ASK_FROM_NEW] = {&m->from_new, sizeof(m->from_new)},
+            [ASK_JUMP] = {&m->jump, sizeof(m->jump)},
+    };
+    int i = ASK_JUMP;
+    while ((uintptr_t)asked - (uintptr_t)ranges[i].at >= ranges[i].len) {
+        i--;
+    }
+    return (enum question)i;
+}
 
 // ---- What is true
 
@@ -68,70 +115,65 @@ static bool is_byte_as_copied(const struct encoder *self) {
 // What the unit's counterpart in the new image refers to.
 static bool find_target(const struct encoder *self, uint32_t *target) {
     const struct codec *model = self->model;
-    const struct codec_unit *unit = &model->unit;
-    const struct codec_image *image = &self->align->new_image;
-    struct codec_registers registers = model->registers;
-    for (uint32_t i = 0; i < image->layout.count; i++) {
-        const struct codec_segment *s = &image->layout.segments[i];
-        if (model->new_off - s->off >= s->len) {
-            continue;
-        }
-        // A lo part is relative to what its register holds now.
-        memcpy(registers.old_value, registers.new_value,
-                sizeof(registers.old_value));
-        struct codec_view view =
-                codec_image_view(image, model->new_off, s, &registers);
-        struct codec_unit found;
-        baton_codec_unit_read(&view, &found);
-        *target = found.target;
-        if (unit->kind == CODEC_POINTER) {
-            *target = new_word(self, 4);
-        } else if (unit->kind == CODEC_RELATIVE) {
-            *target = view.addr + new_word(self, 4);
-        } else if (unit->kind == CODEC_BACK) {
-            *target = view.addr - new_word(self, 4);
-        } else if (unit->kind == CODEC_NUMBER) {
-            *target = CODEC_NUMBERS + new_word(self, 2);
-        } else if (unit->kind == CODEC_OBJECT) {
-            *target = CODEC_NUMBERS + (new_word(self, 4) >> 3);
-        } else {
-            return found.kind == unit->kind;
-        }
+    struct codec_unit found = model->unit;
+    uint32_t addr = model->new_off + model->new_bias;
+    found.word = new_word(self, found.len);
+    if (model->unit.kind != CODEC_HI) {
+        *target = baton_codec_unit_target(&found, addr, 1);
         return true;
     }
-    return false;
+    // A lo part follows somewhere.
+    const struct codec_image *image = &self->align->new_image;
+    const struct codec_segment *s =
+            baton_codec_layout_find(&image->layout, model->new_off);
+    struct codec_registers registers = {{{0}}};
+    if (s == NULL) {
+        return false;
+    }
+    struct codec_view view =
+            codec_image_view(image, model->new_off, s, &registers);
+    baton_codec_unit_read(&view, &found);
+    *target = found.target;
+    return found.kind == CODEC_HI;
 }
 
 static bool is_elsewhere(struct encoder *self) {
     const struct codec *model = self->model;
     const struct codec_unit *unit = &model->unit;
     uint32_t target;
-    uint32_t word;
     if (!goes_on(self, unit->len) || !find_target(self, &target)
-            || !baton_codec_unit_build(unit, target,
-                    model->new_off + model->new_bias, &model->registers, &word)
-            || word != new_word(self, unit->len)) {
+            || baton_codec_unit_build(
+                       unit, target, model->new_off + model->new_bias)
+                       != new_word(self, unit->len)) {
         return false;
     }
     self->delta = (int32_t)(target - unit->target);
     return abs(self->delta) <= 0x200000;
 }
 
-static int step_trial(struct encoder *self) {
+// Is what waits to be written right?
+static bool is_page_right(const struct encoder *self) {
+    const struct codec *model = self->model;
+    return memcmp(model->page + CODEC_RECENT_BYTES,
+                   self->align->new_image.data + model->new_off
+                           - model->page_len,
+                   model->page_len)
+           == 0;
+}
+
+static void step_trial(struct encoder *self) {
     struct codec *model = self->model;
     uint32_t before = model->new_off;
     int32_t source = here(model);
-    int err = baton_codec_step(model);
-    uint32_t len = model->new_off - before;
-    for (uint32_t i = 0; i < len; i++) {
-        const uint8_t *made =
-                model->page + CODEC_RECENT_BYTES + model->page_len - (len - i);
-        if (self->align->source[before + i] != source + (int32_t)i
-                || *made != self->align->new_image.data[before + i]) {
+    baton_codec_model_step(model);
+    for (uint32_t i = before; i < model->new_off; i++) {
+        if (self->align->source[i] != source + (int32_t)(i - before)) {
             self->trial_failed = true;
         }
     }
-    return err;
+    if (model->status != 0 || !is_page_right(self)) {
+        self->trial_failed = true;
+    }
 }
 
 // Tries a run on a copy of the model.
@@ -140,12 +182,8 @@ static bool is_run(struct encoder *self) {
     self->is_trial = true;
     self->trial_failed = false;
     self->model->sure = 64;
-    bool first = true;
-    while (!self->trial_failed && (first || self->model->sure > 0)) {
-        first = false;
-        if (step_trial(self) != 0) {
-            self->trial_failed = true;
-        }
+    while (!self->trial_failed && self->model->sure > 0) {
+        step_trial(self);
     }
     self->is_trial = false;
     memcpy(self->model, self->saved, self->state_bytes);
@@ -154,113 +192,126 @@ static bool is_run(struct encoder *self) {
 
 // ---- Answers
 
-static int answer_number(struct encoder *self, int32_t wanted, int32_t number) {
-    int64_t value = (int64_t)wanted - self->model->base;
+// Of a number: how many bits it has, those after the first, its sign.
+static bool answer_number(struct encoder *self,
+        const struct codec_golomb *golomb, const codec_counter *asked,
+        int32_t wanted) {
+    int64_t value = (int64_t)wanted - (int32_t)self->model->base;
     uint32_t magnitude = (uint32_t)llabs(value) + 1;
-    int bit = number & 0xFF;
-    switch (number >> 8) {
-    case CODEC_PART_EXPONENT:
-        return (int)baton_codec_log2(magnitude) - 1 > bit;
-    case CODEC_PART_BIT:
-        return (int)(magnitude >> bit & 1);
-    default:
+    if (asked == &golomb->sign) {
         return value < 0;
     }
+    if (asked < golomb->exponent + CODEC_EXPONENTS) {
+        self->bits_left = 31 - __builtin_clz(magnitude);
+        return self->bits_left > asked - golomb->exponent;
+    }
+    self->bits_left--;
+    return (magnitude >> self->bits_left & 1) != 0;
 }
 
-static int answer(
-        struct encoder *self, enum codec_question question, int32_t number) {
+static bool answer_bit(const struct encoder *self, const void *asked) {
     const struct codec *model = self->model;
-    int32_t source = self->align->source[model->new_off];
-    int32_t distance = (int32_t)model->new_off - (source - CODEC_SELF);
-    switch (question) {
-    case CODEC_ASK_RUN:
+    size_t row = ((uintptr_t)asked - (uintptr_t)model->model.literal_weight)
+                 / sizeof(model->model.literal_weight[0]);
+    return (self->align->new_image.data[model->new_off] >> row % 8 & 1) != 0;
+}
+
+static bool answer_recent(
+        const struct encoder *self, const codec_counter *asked) {
+    const struct codec *model = self->model;
+    ptrdiff_t i = asked - model->model.recent;
+    return self->delta == (i == 0 ? model->guess.other : model->deltas[i - 1]);
+}
+
+static bool answer(struct encoder *self, const void *asked) {
+    const struct codec_model *m = &self->model->model;
+    int32_t source = self->align->source[self->model->new_off];
+    switch (identify(m, asked)) {
+    case ASK_RUN:
         return is_run(self);
-    case CODEC_ASK_UNIT:
+    case ASK_UNIT:
         return is_unit_as_predicted(self);
-    case CODEC_ASK_ELSEWHERE:
+    case ASK_ELSEWHERE:
         return is_elsewhere(self);
-    case CODEC_ASK_BYTE:
+    case ASK_BYTE:
         return is_byte_as_copied(self);
-    case CODEC_ASK_FIX:
+    case ASK_FIX:
         return goes_on(self, 1);
-    case CODEC_ASK_LITERAL:
+    case ASK_STOP:
         return source < 0;
-    case CODEC_ASK_END:
+    case ASK_END:
         return source >= 0;
-    case CODEC_ASK_BIT:
-        return self->align->new_image.data[model->new_off] >> number & 1;
-    case CODEC_ASK_SELF:
+    case ASK_BIT:
+        return answer_bit(self, asked);
+    case ASK_FROM_NEW:
         return source >= CODEC_SELF;
-    case CODEC_ASK_FAR:
-        return answer_number(self, distance, number);
-    case CODEC_ASK_SOURCE:
-        return answer_number(self, source, number);
-    case CODEC_ASK_DELTA:
-        return self->delta == number;
+    case ASK_JUMP:
+        return answer_number(self, &m->jump, asked,
+                source >= CODEC_SELF ? source - CODEC_SELF : source);
+    case ASK_RECENT:
+        return answer_recent(self, asked);
     default:
-        return answer_number(self, self->delta, number);
+        return answer_number(self, &m->delta, asked, self->delta);
     }
 }
 
 // ---- What it costs
 
 static enum codec_purpose purpose_of(
-        const struct codec *model, enum codec_question question) {
+        const struct codec *model, enum question question) {
     switch (question) {
-    case CODEC_ASK_RUN:
-    case CODEC_ASK_UNIT:
-    case CODEC_ASK_BYTE:
+    case ASK_RUN:
+    case ASK_UNIT:
+    case ASK_BYTE:
         return CODEC_FOR_COPIES;
-    case CODEC_ASK_ELSEWHERE:
-    case CODEC_ASK_DELTA:
-    case CODEC_ASK_MOVE:
+    case ASK_ELSEWHERE:
+    case ASK_RECENT:
+    case ASK_DELTA:
         return CODEC_FOR_REFERENCES;
-    case CODEC_ASK_FIX:
+    case ASK_FIX:
         return CODEC_FOR_FIXES;
-    case CODEC_ASK_BIT:
+    case ASK_BIT:
         return model->copying ? CODEC_FOR_FIXES : CODEC_FOR_LITERALS;
-    case CODEC_ASK_LITERAL:
-    case CODEC_ASK_END:
+    case ASK_STOP:
+    case ASK_END:
         return CODEC_FOR_LITERALS;
     default:
         return CODEC_FOR_REALIGNMENTS;
     }
 }
 
-static void note_cost(struct encoder *self, enum codec_question question,
-        int yes, uint32_t probability) {
+static void note_cost(struct encoder *self, const void *asked, bool yes,
+        uint32_t probability) {
     struct codec_report *report = self->report;
     const struct codec *model = self->model;
+    const struct codec_layout *layout = &self->align->new_image.layout;
+    enum question question = identify(&model->model, asked);
     uint32_t segment = CODEC_SEGMENTS;
-    for (uint32_t i = 0; i < model->new_layout.count; i++) {
-        const struct codec_segment *s = &model->new_layout.segments[i];
-        if (model->new_off - s->off < s->len) {
-            segment = i;
-        }
+    const struct codec_segment *s =
+            baton_codec_layout_find(layout, model->new_off);
+    if (s != NULL) {
+        segment = (uint32_t)(s - layout->segments) - BATON_CODEC_AREAS_MAX;
     }
     enum codec_purpose purpose = purpose_of(model, question);
     // Only for the report; nothing that is written depends on it.
     double bits = -log2((yes ? probability : 65536 - probability) / 65536.0);
     report->cost[segment][purpose] += (uint64_t)(bits * 256 + 0.5);
-    report->references += question == CODEC_ASK_ELSEWHERE && yes;
-    report->fixes += question == CODEC_ASK_FIX && yes;
-    report->literals += question == CODEC_ASK_BIT && !model->copying
-                        && self->model->literals > 0;
-    report->realignments += question == CODEC_ASK_SELF;
+    report->references += question == ASK_ELSEWHERE && yes;
+    report->fixes += question == ASK_FIX && yes;
+    report->literals += question == ASK_BIT && !model->copying;
+    report->realignments += question == ASK_FROM_NEW;
 }
 
-static int ask(void *context, enum codec_question question, int32_t number,
-        uint32_t probability) {
+static bool ask(void *context, const void *asked, uint32_t probability) {
     struct encoder *self = context;
     if (self->is_trial) {
         self->trial_failed = true;
-        return 0;
+        return false;
     }
-    int yes = answer(self, question, number);
+    bool yes = answer(self, asked);
     codec_writer_put(&self->writer, yes, probability);
     if (self->report != NULL) {
-        note_cost(self, question, yes, probability);
+        note_cost(self, asked, yes, probability);
     }
     return yes;
 }
@@ -279,28 +330,34 @@ static int read_new(void *context, uint32_t off, void *buf, size_t len) {
     return 0;
 }
 
-static int write_nothing(void *context, const void *data, size_t len) {
-    (void)context;
+static int write_new(void *context, const void *data, size_t len) {
+    struct encoder *self = context;
     (void)data;
     (void)len;
+    self->trial_failed = self->trial_failed || !is_page_right(self);
     return 0;
 }
 
 static int encode_segments(struct encoder *self,
         const struct baton_codec_info *info, uint32_t *lens) {
+    struct baton_codec_config config = {.context = self,
+            .read_old = read_old,
+            .read_new = read_new,
+            .write = write_new};
     for (uint32_t k = 0; k < info->segment_count; k++) {
         size_t start = self->writer.len;
-        int err = baton_codec_segment_begin(self->model, k);
+        baton_codec_model_begin(self->model, &config, info, k);
         codec_writer_begin(&self->writer);
         self->model->oracle = ask;
         self->model->oracle_context = self;
-        while (err == 0 && self->model->new_off < self->model->new_end) {
-            err = baton_codec_step(self->model);
+        while (self->model->status == 0
+                && self->model->new_off < self->model->new_end) {
+            baton_codec_model_step(self->model);
         }
         codec_writer_end(&self->writer, start);
         lens[k] = (uint32_t)(self->writer.len - start);
-        if (err != 0 || self->writer.failed) {
-            return err != 0 ? err : BATON_ERR_NOMEM;
+        if (self->model->status != 0 || self->writer.failed) {
+            return self->writer.failed ? BATON_ERR_NOMEM : self->model->status;
         }
     }
     return 0;
@@ -310,23 +367,15 @@ int codec_encode(const struct codec_align *align,
         const struct baton_codec_info *info, uint8_t **out, uint32_t *lens,
         struct codec_report *report) {
     struct encoder self = {.align = align,
-            .model = calloc(1, info->state_bytes),
+            .model = malloc(info->state_bytes),
             .saved = malloc(info->state_bytes),
             .state_bytes = info->state_bytes,
             .report = report};
-    struct baton_codec_config config = {.context = &self,
-            .read_old = read_old,
-            .read_new = read_new,
-            .write = write_nothing,
-            .state = self.model};
     self.writer.bytes = malloc(info->header_bytes);
     self.writer.capacity = info->header_bytes;
     self.writer.len = info->header_bytes;
     int err = BATON_ERR_NOMEM;
     if (self.model != NULL && self.saved != NULL && self.writer.bytes != NULL) {
-        err = baton_codec_model_init(self.model, &config, info);
-    }
-    if (err == 0) {
         err = encode_segments(&self, info, lens);
     }
     free(self.model);

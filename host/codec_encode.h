@@ -64,7 +64,7 @@ int codec_unpack(const uint8_t *payload, size_t payload_len, const uint8_t *old,
 // One way to set the format's tables.
 struct codec_settings {
     uint8_t literal_log2[3];
-    uint16_t map_entries;
+    uint8_t map_eighth;
 };
 
 // Encodes all restart segments. *out has room for the header, then one piece
@@ -82,11 +82,13 @@ struct codec_writer {
     uint32_t range;
     uint32_t held; // bytes that a carry may still change
     uint8_t first; // of those
+    uint8_t lead;  // left out in front
     bool failed;
 };
 
 void codec_writer_begin(struct codec_writer *self);
-void codec_writer_put(struct codec_writer *self, int yes, uint32_t probability);
+void codec_writer_put(
+        struct codec_writer *self, bool yes, uint32_t probability);
 // Ends the piece that begins at `start` with as few bytes as tell it.
 void codec_writer_end(struct codec_writer *self, size_t start);
 

@@ -21,14 +21,14 @@ static bool looks_like_rv32(
         const uint8_t *data, const struct codec_segment *segment) {
     uint32_t jumps = 0;
     for (uint32_t i = 0; i + 4 <= segment->len; i += 2) {
-        struct codec_layout none = {.count = 0};
-        struct baton_codec_area areas[BATON_CODEC_AREAS_MAX] = {{0}};
+        struct codec_layout none = {.machine = CODEC_RV32};
+        struct codec_registers registers = {{{0}}};
         struct codec_view view = {.at = data + segment->off + i,
                 .len = 4,
                 .addr = segment->addr + i,
-                .machine = CODEC_RV32,
+                .place = CODEC_PLACE_CODE,
                 .layout = &none,
-                .areas = areas};
+                .registers = &registers};
         struct codec_unit unit;
         baton_codec_unit_read(&view, &unit);
         jumps += unit.kind == CODEC_JAL
@@ -42,10 +42,13 @@ static void add_segment(
     struct codec_segment *s = &self->layout.segments[self->layout.count];
     *s = (struct codec_segment){
             .off = off, .addr = get_u32(header), .len = get_u32(header + 4)};
-    s->is_code = is_code_address(s->addr)
-                 || (s->addr >= 0x60000000 && self->machine == CODEC_RV32
-                         && looks_like_rv32(self->data, s));
-    self->code |= (uint16_t)(s->is_code << self->layout.count);
+    bool is_code =
+            is_code_address(s->addr)
+            || (s->addr >= 0x60000000 && self->layout.machine == CODEC_RV32
+                    && looks_like_rv32(self->data, s));
+    s->place = is_code ? CODEC_PLACE_CODE : CODEC_PLACE_DATA;
+    self->code |= (uint32_t)is_code
+                  << (self->layout.count - BATON_CODEC_AREAS_MAX);
     self->layout.count++;
 }
 
@@ -55,10 +58,13 @@ void codec_image_open(
     if (len < BATON_IMAGE_HEAD_BYTES || data[0] != BATON_IMAGE_MAGIC) {
         return;
     }
-    self->machine =
+    self->layout.machine =
             baton_chip_is_riscv(get_u16(data + 12)) ? CODEC_RV32 : CODEC_XTENSA;
+    codec_image_set_areas(self, (uint32_t[BATON_CODEC_AREAS_MAX]){0});
+    self->layout.count = BATON_CODEC_AREAS_MAX;
     uint32_t off = BATON_IMAGE_HEADER_BYTES;
-    for (unsigned i = 0; i < data[1] && i < CODEC_SEGMENTS; i++) {
+    for (unsigned i = data[1]; i > 0 && self->layout.count < CODEC_SEGMENTS;
+            i--) {
         if (len - off < 8 || get_u32(data + off + 4) > len - off - 8) {
             break;
         }
@@ -77,7 +83,8 @@ static uint32_t *count_pages(const struct codec_image *self) {
     uint32_t *pages = calloc(PAGES, sizeof(*pages));
     for (uint32_t i = 0; pages != NULL && i < self->layout.count; i++) {
         const struct codec_segment *s = &self->layout.segments[i];
-        if (s->is_code && self->machine == CODEC_RV32) {
+        if (s->place == CODEC_PLACE_CODE
+                && self->layout.machine == CODEC_RV32) {
             continue;
         }
         for (uint32_t at = (0 - s->addr) & 3; at + 4 <= s->len; at += 4) {
@@ -87,13 +94,13 @@ static uint32_t *count_pages(const struct codec_image *self) {
     return pages;
 }
 
-unsigned codec_image_find_areas(const struct codec_image *self,
-        struct baton_codec_area areas[BATON_CODEC_AREAS_MAX]) {
+void codec_image_find_areas(
+        const struct codec_image *self, uint32_t areas[BATON_CODEC_AREAS_MAX]) {
     unsigned count = 0;
     uint32_t ram = UINT32_MAX;
     memset(areas, 0, BATON_CODEC_AREAS_MAX * sizeof(areas[0]));
     uint32_t *pages = count_pages(self);
-    for (uint32_t i = 0; i < self->layout.count; i++) {
+    for (uint32_t i = BATON_CODEC_AREAS_MAX; i < self->layout.count; i++) {
         const struct codec_segment *s = &self->layout.segments[i];
         if (is_ram(s->addr) && s->addr < ram) {
             ram = s->addr;
@@ -101,20 +108,30 @@ unsigned codec_image_find_areas(const struct codec_image *self,
         // Constants that are linked and not loaded follow those that are.
         uint32_t page = (s->addr + s->len) >> PAGE_LOG2;
         uint32_t end = page;
-        while (pages != NULL && !s->is_code && s->len > 65536 && end < page + 8
-                && pages[end] > 32) {
+        while (pages != NULL && s->place == CODEC_PLACE_DATA && s->len > 65536
+                && end < page + 8 && pages[end] > 32) {
             end++;
         }
         if (end > page && count < BATON_CODEC_AREAS_MAX - 1) {
-            areas[count++] = (struct baton_codec_area){
-                    page << PAGE_LOG2, (end - page) << PAGE_LOG2};
+            areas[count++] = page << PAGE_LOG2 | (end - page);
         }
     }
     free(pages);
     if (ram != UINT32_MAX) {
-        areas[count++] = (struct baton_codec_area){ram & ~0xFFFFu, 0x60000};
+        areas[count] = (ram & ~0xFFFFu) | 6;
     }
-    return count;
+}
+
+void codec_image_set_areas(
+        struct codec_image *self, const uint32_t areas[BATON_CODEC_AREAS_MAX]) {
+    memcpy(self->areas, areas, sizeof(self->areas));
+    for (unsigned i = 0; i < BATON_CODEC_AREAS_MAX; i++) {
+        self->layout.segments[i] =
+                (struct codec_segment){.off = CODEC_NEVER / 2,
+                        .addr = areas[i] >> PAGE_LOG2 << PAGE_LOG2,
+                        .len = areas[i] << PAGE_LOG2,
+                        .place = CODEC_PLACE_DATA};
+    }
 }
 
 struct codec_view codec_image_view(const struct codec_image *self, uint32_t off,
@@ -123,9 +140,7 @@ struct codec_view codec_image_view(const struct codec_image *self, uint32_t off,
     return (struct codec_view){.at = self->data + off,
             .len = segment->off + segment->len - off,
             .addr = segment->addr + (off - segment->off),
-            .machine = segment->is_code ? self->machine : CODEC_DATA,
+            .place = segment->place,
             .layout = &self->layout,
-            .areas = self->areas,
-            .has_relative = self->machine == CODEC_RV32,
             .registers = registers};
 }

@@ -13,10 +13,9 @@
 struct codec_image {
     const uint8_t *data;
     uint32_t len;
-    uint8_t machine;
-    uint16_t code; // a bit for each segment that holds code
-    struct codec_layout layout;
-    const struct baton_codec_area *areas;
+    uint32_t code; // a bit for each segment that holds code
+    uint32_t areas[BATON_CODEC_AREAS_MAX];
+    struct codec_layout layout; // areas first
 };
 
 // An image whose references are replaced by what they refer to, so that the
@@ -36,14 +35,16 @@ struct codec_align {
     int32_t *source;   // of every byte of the new image
 };
 
-// Fills in machine, code and layout from the headers of an ESP image; plain
-// data has none. `areas` are found by codec_image_find_areas.
+// Fills in code and layout from the headers of an ESP image; plain data has
+// none. Areas are found by codec_image_find_areas, and set by _set_areas.
 void codec_image_open(
         struct codec_image *self, const uint8_t *data, uint32_t len);
 
 // The addresses outside the segments that many pointers of an image have.
-unsigned codec_image_find_areas(const struct codec_image *self,
-        struct baton_codec_area areas[BATON_CODEC_AREAS_MAX]);
+void codec_image_find_areas(
+        const struct codec_image *self, uint32_t areas[BATON_CODEC_AREAS_MAX]);
+void codec_image_set_areas(
+        struct codec_image *self, const uint32_t areas[BATON_CODEC_AREAS_MAX]);
 
 // What to put in the place of a reference to an address: a hash of what is
 // there, or of which address in the base corresponds. 0 where that is unknown.

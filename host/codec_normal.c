@@ -35,14 +35,14 @@ static void replace(struct codec_normal *out, uint32_t off,
     case CODEC_HI:
         mark(out, off, 1, 4, (w & 0xFFF) | h << 12);
         break;
-    case CODEC_LO:
-        if ((w & 0x7F) == 0x23 || (w & 0x7F) == 0x27) {
-            h >>= 20;
-            mark(out, off, 0, 4,
-                    (w & 0x01FFF07F) | (h & 31) << 7 | h >> 5 << 25);
-        } else {
-            mark(out, off, 2, 4, (w & 0xFFFFF) | h >> 20 << 20);
-        }
+    case CODEC_ADD:
+    case CODEC_LOAD:
+    case CODEC_JALR:
+        mark(out, off, 2, 4, (w & 0xFFFFF) | h >> 20 << 20);
+        break;
+    case CODEC_STORE:
+        h >>= 20;
+        mark(out, off, 0, 4, (w & 0x01FFF07F) | (h & 31) << 7 | h >> 5 << 25);
         break;
     case CODEC_CALL:
         mark(out, off, 0, 3, (w & 0x3F) | h << 6);
@@ -68,7 +68,8 @@ static void replace(struct codec_normal *out, uint32_t off,
 static void replace_segment(const struct codec_image *image,
         const struct codec_segment *segment, codec_identity identity,
         const void *context, struct codec_normal *out) {
-    struct codec_registers registers = {0};
+    struct codec_registers registers = {{{0}}};
+    bool is_code = segment->place == CODEC_PLACE_CODE;
     uint32_t end = segment->off + segment->len;
     uint32_t off = segment->off;
     while (off + 4 <= end) {
@@ -76,17 +77,17 @@ static void replace_segment(const struct codec_image *image,
                 codec_image_view(image, off, segment, &registers);
         struct codec_unit unit;
         baton_codec_unit_read(&view, &unit);
-        if (unit.kind != CODEC_PLAIN && unit.target < CODEC_NUMBERS) {
+        if (unit.kind != CODEC_PLAIN && unit.target < CODEC_NUMBERS - 0x1000) {
             uint32_t h = identity != NULL
                                  ? identity(context, image, unit.target)
                                  : 0;
-            replace(out, off, &unit, segment->is_code, h);
+            replace(out, off, &unit, is_code, h);
         }
-        if (unit.kind == CODEC_HI || unit.kind == CODEC_LO) {
-            baton_codec_rv32_note(
+        if (unit.kind == CODEC_HI) {
+            baton_codec_unit_note(
                     &unit, view.addr, unit.word, view.addr, &registers);
         }
-        off += segment->is_code && unit.len < 2 ? 2 : unit.len;
+        off += is_code && unit.len < 2 ? 2 : unit.len;
     }
 }
 
@@ -100,7 +101,7 @@ bool codec_normalise(const struct codec_image *image, codec_identity identity,
     if (image->len > 0) {
         memcpy(out->bytes, image->data, image->len);
     }
-    for (uint32_t i = 0; i < image->layout.count; i++) {
+    for (uint32_t i = BATON_CODEC_AREAS_MAX; i < image->layout.count; i++) {
         replace_segment(
                 image, &image->layout.segments[i], identity, context, out);
     }
@@ -118,7 +119,7 @@ static uint32_t scramble(uint32_t h) {
 static uint32_t identify_content(
         const void *context, const struct codec_image *image, uint32_t target) {
     const struct codec_normal *blank = context;
-    for (uint32_t i = 0; i < image->layout.count; i++) {
+    for (uint32_t i = BATON_CODEC_AREAS_MAX; i < image->layout.count; i++) {
         const struct codec_segment *s = &image->layout.segments[i];
         if (target - s->addr >= s->len) {
             continue;
@@ -189,16 +190,6 @@ static void cast_vote(struct votes *self, uint32_t is, uint32_t was) {
     }
 }
 
-static const struct codec_segment *find_segment(
-        const struct codec_layout *layout, uint32_t off) {
-    for (uint32_t i = 0; i < layout->count; i++) {
-        if (off - layout->segments[i].off < layout->segments[i].len) {
-            return &layout->segments[i];
-        }
-    }
-    return NULL;
-}
-
 struct pair {
     struct codec_registers old_registers;
     struct codec_registers new_registers;
@@ -206,10 +197,11 @@ struct pair {
 
 // A unit of the new image and the one it is aligned with.
 static void compare_units(struct votes *self, struct pair *pair,
-        const struct codec_view *is, const struct codec_unit *unit,
+        const struct codec_view *is, struct codec_unit *unit,
         uint32_t was_off) {
     const struct codec_image *image = &self->align->old_image;
-    const struct codec_segment *s = find_segment(&image->layout, was_off);
+    const struct codec_segment *s =
+            baton_codec_layout_find(&image->layout, was_off);
     if (s == NULL || s->off + s->len - was_off < unit->len) {
         return;
     }
@@ -220,13 +212,13 @@ static void compare_units(struct votes *self, struct pair *pair,
     if (unit->kind == CODEC_PLAIN || unit->kind != other.kind) {
         return;
     }
-    if (unit->target < CODEC_NUMBERS) {
+    if (unit->target < CODEC_NUMBERS - 0x1000) {
         cast_vote(self, unit->target, other.target);
     }
     if (unit->kind == CODEC_HI && unit->reg == other.reg) {
-        baton_codec_rv32_note(
+        baton_codec_unit_note(
                 unit, is->addr, unit->word, is->addr, &pair->new_registers);
-        baton_codec_rv32_note(
+        baton_codec_unit_note(
                 &other, was.addr, other.word, was.addr, &pair->old_registers);
     }
 }
@@ -236,6 +228,7 @@ static void vote_segment(
     const struct codec_image *image = &self->align->new_image;
     const int32_t *source = self->align->source;
     struct pair pair = {0};
+    bool is_code = segment->place == CODEC_PLACE_CODE;
     uint32_t end = segment->off + segment->len;
     uint32_t off = segment->off;
     while (off + 4 <= end) {
@@ -246,10 +239,10 @@ static void vote_segment(
         baton_codec_unit_read(&view, &unit);
         int32_t was = source[off];
         if (was >= 0 && was < CODEC_SELF
-                && source[off + unit.len - 1u] == was + unit.len - 1) {
+                && source[off + unit.len - 1u] == was + (int32_t)unit.len - 1) {
             compare_units(self, &pair, &view, &unit, (uint32_t)was);
         }
-        off += segment->is_code && unit.len < 2 ? 2 : unit.len;
+        off += is_code && unit.len < 2 ? 2 : unit.len;
     }
 }
 
@@ -263,14 +256,15 @@ static uint32_t identify_alignment(
         if (vote != NULL && vote->count != 0) {
             was = vote->was;
         } else {
-            for (uint32_t i = 0; i < image->layout.count; i++) {
+            for (uint32_t i = BATON_CODEC_AREAS_MAX; i < image->layout.count;
+                    i++) {
                 const struct codec_segment *s = &image->layout.segments[i];
                 if (target - s->addr >= s->len) {
                     continue;
                 }
                 int32_t off = self->align->source[s->off + (target - s->addr)];
                 const struct codec_segment *from =
-                        off >= 0 && off < CODEC_SELF ? find_segment(
+                        off >= 0 && off < CODEC_SELF ? baton_codec_layout_find(
                                 &self->align->old_image.layout, (uint32_t)off)
                                                      : NULL;
                 if (from != NULL) {
@@ -289,7 +283,8 @@ bool codec_normalise_by_alignment(struct codec_align *self) {
     if (votes.table == NULL) {
         return false;
     }
-    for (uint32_t i = 0; i < self->new_image.layout.count; i++) {
+    for (uint32_t i = BATON_CODEC_AREAS_MAX; i < self->new_image.layout.count;
+            i++) {
         vote_segment(&votes, &self->new_image.layout.segments[i]);
     }
     drop_normal(&self->old_normal);

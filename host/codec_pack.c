@@ -27,22 +27,19 @@ static size_t put_header(uint8_t *at, const struct baton_codec_info *info,
     put_u32(at, 0x50746142); // "BatP"
     at[4] = CODEC_VERSION;
     at[5] = info->encoding;
-    at[6] = info->profile;
-    at[7] = info->features;
-    at[8] = info->machine;
-    memcpy(at + 9, info->literal_log2, 3);
-    put_u16(at + 12, info->map_entries);
-    put_u32(at + 14, info->new_bytes);
-    memcpy(at + 18, info->new_sha256, BATON_SHA256_BYTES);
-    put_u32(at + 50, info->old_bytes);
-    memcpy(at + 54, info->old_sha256, BATON_SHA256_BYTES);
-    put_u16(at + 86, info->old_code);
-    put_u16(at + 88, info->new_code);
-    for (unsigned i = 0; i < BATON_CODEC_AREAS_MAX; i++) {
-        put_u16(at + 90 + 3 * i, (uint16_t)(info->areas[i].addr >> 16));
-        at[92 + 3 * i] = (uint8_t)(info->areas[i].len >> 16);
-    }
-    for (uint32_t i = 0; lens != NULL && i < info->segment_count; i++) {
+    at[6] = info->features;
+    at[7] = info->machine;
+    memcpy(at + 8, info->literal_log2, 3);
+    at[11] = info->map_eighth;
+    put_u32(at + 12, info->new_bytes);
+    put_u32(at + 16, info->old_bytes);
+    put_u16(at + 20, (uint16_t)info->old_code);
+    put_u16(at + 22, (uint16_t)info->new_code);
+    put_u32(at + 24, info->areas[0]);
+    put_u32(at + 28, info->areas[1]);
+    memcpy(at + 32, info->new_sha256, BATON_SHA256_BYTES);
+    memcpy(at + 64, info->old_sha256, BATON_SHA256_BYTES);
+    for (uint32_t i = 0; i < info->segment_count; i++) {
         put_u16(at + len, (uint16_t)lens[i]);
         at[len + 2] = (uint8_t)(lens[i] >> 16);
         len += 3;
@@ -68,13 +65,12 @@ static int fill_info(struct codec_pack *self,
     struct baton_codec_info *info = &self->info;
     memset(info, 0, sizeof(*info));
     info->encoding = self->encoding;
-    info->profile = self->profile;
     info->new_bytes = self->new_len;
     info->segment_count = (self->new_len - 1) / BATON_CODEC_SEGMENT_BYTES + 1;
     memcpy(info->literal_log2, settings->literal_log2, 3);
-    info->map_entries = settings->map_entries;
+    info->map_eighth = settings->map_eighth;
     if (new_image != NULL && self->encoding != BATON_CODEC_RAW) {
-        info->machine = new_image->machine;
+        info->machine = (uint8_t)new_image->layout.machine;
         info->new_code = new_image->code;
         info->features = ends_with_digest(self) ? CODEC_FEATURE_DIGEST : 0;
         memcpy(info->areas, new_image->areas, sizeof(info->areas));
@@ -93,11 +89,13 @@ static int fill_info(struct codec_pack *self,
 // Names the segments that the report tells of.
 static void describe(
         struct codec_report *report, const struct codec_image *image) {
-    *report = (struct codec_report){.segment_count = image->layout.count};
-    for (uint32_t i = 0; i < image->layout.count; i++) {
-        report->addr[i] = image->layout.segments[i].addr;
-        report->bytes[i] = image->layout.segments[i].len;
-        report->is_code[i] = image->layout.segments[i].is_code;
+    const struct codec_segment *s = image->layout.segments;
+    *report = (struct codec_report){.segment_count = 0};
+    for (uint32_t i = BATON_CODEC_AREAS_MAX; i < image->layout.count; i++) {
+        uint32_t row = report->segment_count++;
+        report->addr[row] = s[i].addr;
+        report->bytes[row] = s[i].len;
+        report->is_code[row] = s[i].place == CODEC_PLACE_CODE;
     }
 }
 
@@ -127,10 +125,16 @@ static int encode_with(struct codec_pack *self, const struct codec_align *align,
 }
 
 static int store(struct codec_pack *self) {
-    static const struct codec_settings unused = {{8, 8, 8}, 8};
+    static const struct codec_settings unused = {{8, 8, 8}, 1};
     uint8_t header[BATON_CODEC_HEADER_MAX];
+    uint32_t lens[BATON_CODEC_SEGMENTS_MAX];
     int err = fill_info(self, NULL, NULL, &unused);
-    size_t header_len = put_header(header, &self->info, NULL);
+    for (uint32_t i = 0; i < self->info.segment_count; i++) {
+        uint32_t left = self->new_len - i * BATON_CODEC_SEGMENT_BYTES;
+        lens[i] = left < BATON_CODEC_SEGMENT_BYTES ? left
+                                                   : BATON_CODEC_SEGMENT_BYTES;
+    }
+    size_t header_len = put_header(header, &self->info, lens);
     self->payload_len = header_len + self->new_len;
     self->payload = malloc(self->payload_len);
     if (err != 0 || self->payload == NULL) {
@@ -159,10 +163,10 @@ static int verify(const struct codec_pack *self) {
 // for the address map. Which is better depends on the image, so all are tried.
 #define ATTEMPTS 2
 static const struct codec_settings settings_of[2][2][ATTEMPTS] = {
-        {{{{11, 9, 8}, 384}, {{10, 9, 8}, 640}},
-                {{{11, 10, 10}, 8}, {{11, 9, 9}, 8}}},
-        {{{{11, 11, 10}, 1536}, {{12, 11, 9}, 1280}},
-                {{{12, 12, 12}, 8}, {{12, 11, 11}, 8}}},
+        {{{{11, 9, 8}, 504 / 8}, {{10, 9, 8}, 760 / 8}},
+                {{{11, 10, 10}, 1}, {{11, 9, 9}, 1}}},
+        {{{{11, 11, 10}, 1952 / 8}, {{12, 11, 9}, 1568 / 8}},
+                {{{12, 12, 12}, 1}, {{12, 11, 11}, 1}}},
 };
 
 static void tell_progress(const struct codec_pack *self, uint32_t done) {
@@ -194,7 +198,7 @@ int codec_pack(struct codec_pack *self) {
     struct codec_align align = {0};
     struct codec_image old_image = {0};
     struct codec_image new_image;
-    struct baton_codec_area areas[BATON_CODEC_AREAS_MAX];
+    uint32_t areas[BATON_CODEC_AREAS_MAX];
     if (self->new_len == 0) {
         return BATON_ERR_IS_EMPTY;
     }
@@ -209,14 +213,14 @@ int codec_pack(struct codec_pack *self) {
     codec_image_open(&new_image, self->new, self->new_len);
     if (has_base) {
         codec_image_open(&old_image, self->old, self->old_len);
-        if (old_image.machine != new_image.machine) {
-            old_image.machine = new_image.machine = CODEC_DATA;
-            old_image.layout.count = new_image.layout.count = 0;
+        if (old_image.layout.machine != new_image.layout.machine) {
+            old_image.layout = (struct codec_layout){0};
+            new_image.layout = (struct codec_layout){0};
         }
     }
     codec_image_find_areas(has_base ? &old_image : &new_image, areas);
-    old_image.areas = areas;
-    new_image.areas = areas;
+    codec_image_set_areas(&old_image, areas);
+    codec_image_set_areas(&new_image, areas);
     tell_progress(self, 0);
     int err = BATON_ERR_NOMEM;
     if (codec_align(&align, &old_image, &new_image)) {

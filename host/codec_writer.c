@@ -7,7 +7,14 @@
 // Zero bytes that a decoder takes from beyond a piece's end.
 #define TRIM_MAX 4
 
+// Bytes above the first one, which are zero: range begins as one unit of them.
+#define LEAD 4
+
 static void add_byte(struct codec_writer *self, uint8_t byte) {
+    if (self->lead < LEAD) {
+        self->lead++;
+        return;
+    }
     if (self->len == self->capacity) {
         size_t capacity = self->capacity * 2 + 65536;
         void *grown = realloc(self->bytes, capacity);
@@ -23,14 +30,14 @@ static void add_byte(struct codec_writer *self, uint8_t byte) {
 
 void codec_writer_begin(struct codec_writer *self) {
     self->low = 0;
-    self->range = UINT32_MAX;
+    self->range = 1;
     self->held = 0;
+    self->lead = 0;
     self->first = 0;
 }
 
 // Takes the highest byte of `low`. It waits while it is 0xFF, as a carry may
-// come, and so does the one before. The first byte of all has none before it,
-// and no carry reaches beyond it.
+// come, and so does the one before. No carry reaches beyond the first byte.
 static void shift(struct codec_writer *self) {
     if (self->held == 0 || (uint32_t)self->low < 0xFF000000u
             || self->low >> 32 != 0) {
@@ -47,18 +54,17 @@ static void shift(struct codec_writer *self) {
 }
 
 void codec_writer_put(
-        struct codec_writer *self, int yes, uint32_t probability) {
-    uint32_t bound = (self->range >> 16) * probability
-                     + (((self->range & 0xFFFF) * probability) >> 16);
+        struct codec_writer *self, bool yes, uint32_t probability) {
+    while (self->range < 1u << 24) {
+        self->range <<= 8;
+        shift(self);
+    }
+    uint32_t bound = (self->range >> 16) * probability;
     if (yes) {
         self->range = bound;
     } else {
         self->low += bound;
         self->range -= bound;
-    }
-    while (self->range < 1u << 24) {
-        self->range <<= 8;
-        shift(self);
     }
 }
 

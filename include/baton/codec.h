@@ -46,30 +46,27 @@ enum baton_codec_profile {
     BATON_CODEC_PROFILE_M = 1, // state within 32 KiB
 };
 
-// Addresses outside an image's segments that its pointers may have.
-struct baton_codec_area {
-    uint32_t addr;
-    uint32_t len; // 0: none
-};
-
 // What a header says.
 struct baton_codec_info {
+    // As they lie in the header, see docs/CODEC.md.
     uint8_t encoding;
-    uint8_t profile;
-    uint8_t machine;         // whose instructions: see docs/CODEC.md
     uint8_t features;        // optional parts of the format that it uses
+    uint8_t machine;         // whose instructions
     uint8_t literal_log2[3]; // sizes of the literal contexts' tables
-    uint16_t map_entries;    // of the address map
-    uint16_t old_code;       // a bit for each segment that holds code
-    uint16_t new_code;
-    struct baton_codec_area areas[BATON_CODEC_AREAS_MAX];
+    uint8_t map_eighth;      // entries of the address map, divided by 8
+    uint8_t profile;         // enum baton_codec_profile that holds it
+    uint32_t new_bytes;
+    uint32_t old_bytes; // the base's length; 0: needs none
+    uint32_t old_code;  // a bit for each segment that holds code
+    uint32_t new_code;
+    // Addresses outside the segments that pointers may have: 64 KiB units, from
+    // the high half on as many as the low half says.
+    uint32_t areas[BATON_CODEC_AREAS_MAX];
+    uint8_t new_sha256[BATON_SHA256_BYTES];
+    uint8_t old_sha256[BATON_SHA256_BYTES]; // of old_bytes; zero without
     uint32_t state_bytes;   // memory this payload needs, for config.state
     uint32_t header_bytes;  // of the payload; then the first segment begins
     uint32_t payload_bytes; // the whole of it
-    uint32_t old_bytes;     // the base's length; 0: needs none
-    uint8_t old_sha256[BATON_SHA256_BYTES]; // of those bytes; zero without
-    uint32_t new_bytes;
-    uint8_t new_sha256[BATON_SHA256_BYTES];
     uint32_t segment_count; // restart points, the beginning included
     // Where in the payload a segment begins; the entry after the last one is
     // payload_bytes.
@@ -127,8 +124,6 @@ struct baton_codec {
     uint32_t in_off;     // of the payload: the next byte to come
     uint32_t segment;
     uint32_t hashed; // bytes of the image
-    int status;
-    uint8_t phase;
     struct baton_hash_state hash;
 };
 
@@ -147,7 +142,9 @@ int baton_codec_begin(struct baton_codec *self,
 // byte pushed is info.segment_off[k] of the payload, the next one written is
 // k * BATON_CODEC_SEGMENT_BYTES of the image.
 //
-// Returns     0, BATON_ERR_ARG (no such restart point), those of read_new
+// Flash       the headers of the base and of what was written are read
+// Returns     0, BATON_ERR_ARG (no such restart point), those of read_old and
+//             read_new
 int baton_codec_resume(struct baton_codec *self, uint32_t k);
 
 // Takes the payload's next bytes, header included when begun from the start.

@@ -30,7 +30,7 @@
 #define BASES 4u
 
 // Of a header: docs/CODEC.md.
-#define NEW_BYTES_OFF  14u
+#define NEW_BYTES_OFF  12u
 #define LENGTHS_OFF    96u
 #define FEATURE_DIGEST 1u
 #define DIGEST_BYTES   32u
@@ -39,7 +39,6 @@ enum flag {
     FLAG_WHOLE = 1,   // no header is made
     FLAG_DELTA = 2,   // else packed
     FLAG_DIGEST = 4,  // computed, not sent
-    FLAG_MEDIUM = 8,  // profile M
     FLAG_FIT = 16,    // the image ends where the body does
     FLAG_PIECES = 32, // again, in pieces
     FLAG_FAIL = 64,   // again, with a callback that fails
@@ -142,7 +141,7 @@ static const uint8_t *patch(const struct base *base, const uint8_t *options) {
 
 // ---- Payloads
 
-// Stored, without a model.
+// Stored.
 static bool is_raw(const uint8_t *options) {
     return (options[OPTION_BASE] & 0x3C) == 0x3C;
 }
@@ -170,18 +169,24 @@ static uint32_t image_bytes(const uint8_t *options) {
 static void put_tables(uint8_t *header, const uint8_t *options) {
     uint8_t tables = options[OPTION_TABLES];
     uint8_t entries = options[OPTION_MAP];
-    header[9] = (uint8_t)(8 + (tables & 3));
-    header[10] = (uint8_t)(8 + (tables >> 2 & 3));
-    header[11] = (uint8_t)(8 + (tables >> 4 & 3));
-    put_u16(header + 12, (uint16_t)(8 + (tables >> 6) * entries));
+    header[8] = (uint8_t)(8 + (tables & 3));
+    header[9] = (uint8_t)(8 + (tables >> 2 & 3));
+    header[10] = (uint8_t)(8 + (tables >> 4 & 3));
+    header[11] = (uint8_t)(1 + (tables >> 6) * entries / 8);
+}
+
+static size_t put_length(uint8_t *at, size_t body) {
+    put_u16(at, (uint16_t)body);
+    at[2] = (uint8_t)(body >> 16);
+    return 3;
 }
 
 static size_t put_raw(uint8_t *header, size_t body) {
     memset(header, 0, LENGTHS_OFF);
     memcpy(header, "BatP\1", 5);
-    memset(header + 9, 8, 4);
+    memset(header + 8, 8, 4);
     put_u32(header + NEW_BYTES_OFF, (uint32_t)body);
-    return LENGTHS_OFF;
+    return LENGTHS_OFF + put_length(header + LENGTHS_OFF, body);
 }
 
 // Returns the header's length.
@@ -195,20 +200,16 @@ static size_t put_header(uint8_t *header, const struct base *base,
     memset(header, 0, len);
     memcpy(header, "BatP\1", 5);
     header[5] = is_delta ? BATON_CODEC_DELTA : BATON_CODEC_PACKED;
-    header[6] = (flags & FLAG_MEDIUM) != 0 ? BATON_CODEC_PROFILE_M
-                                           : BATON_CODEC_PROFILE_S;
-    header[7] = has_digest(options) ? FEATURE_DIGEST : 0;
-    header[8] = (mode & 12) != 12 ? base->machine : (mode >> 4) % 3;
+    header[6] = has_digest(options) ? FEATURE_DIGEST : 0;
+    header[7] = (mode & 12) != 12 ? base->machine : (mode >> 4) % 3;
     put_tables(header, options);
     put_u32(header + NEW_BYTES_OFF,
             image_bytes(options) + (has_digest(options) ? DIGEST_BYTES : 0));
-    put_u32(header + 50, is_delta ? (uint32_t)base->image.len : 0);
-    put_u16(header + 86, 2);
-    put_u16(header + 88, mode >> 6 == 3 ? 7 : 2);
-    put_u16(header + 90, 0x3FC8);
-    header[92] = 6;
-    uint8_t *length = header + len - 3;
-    put_u16(length, (uint16_t)body);
+    put_u32(header + 16, is_delta ? (uint32_t)base->image.len : 0);
+    put_u16(header + 20, 2);
+    put_u16(header + 22, mode >> 6 == 3 ? 7 : 2);
+    put_u32(header + 24, 0x3FC80006);
+    (void)put_length(header + len - 3, body);
     return len;
 }
 

@@ -40,8 +40,6 @@ static void check_info(const struct baton_codec_info *info, size_t size) {
                                           ? BATON_CODEC_STATE_S_BYTES
                                           : BATON_CODEC_STATE_M_BYTES),
             "the state fits its profile");
-    require((info->state_bytes == 0) == (info->encoding == BATON_CODEC_RAW),
-            "and is nothing for what is stored");
     check_segments(info);
 }
 

@@ -8,11 +8,11 @@
 //   'D'  decode: u32 most bytes a push, u32 budget, u32 restart point, u32
 //        length of the base, the base, u32 length of what is there already (to
 //        restart from), these bytes, the payload. Answers the image.
-//   'U'  units: u32 machine, u32 has relative, u32 address, u32 new address,
-//        u32 delta, u32 segments, (u32 address, u32 length, u32 is code) of
-//        each, and two areas (u32 address, u32 length); then the bytes. Answers
-//        for each unit: u32 kind, length, class, register, word, target, built,
-//        the word for target + delta at the new address.
+//   'U'  units: u32 machine, u32 place, u32 address, u32 new address, u32
+//        delta, u32 segments, (u32 address, u32 length, u32 is code) of each,
+//        and two areas (u32 address, u32 length); then the bytes. Answers for
+//        each unit: u32 kind, length, class, word, target, the word for target
+//        + delta at the new address.
 //   'M'  the address map: u32 capacity, then u32 0 (put), 1 (get), u32 address,
 //        u32 delta. Answers for each get: u32 delta, other, trust; and at the
 //        end all entries.
@@ -187,23 +187,24 @@ static int decode(struct bytes in) {
 // ---- Parts
 
 static int walk_units(struct bytes in) {
-    uint32_t machine = take_u32(&in);
-    bool has_relative = take_u32(&in) != 0;
+    struct codec_layout layout = {
+            .machine = take_u32(&in), .count = BATON_CODEC_AREAS_MAX};
+    uint32_t place = take_u32(&in);
     uint32_t addr = take_u32(&in);
     uint32_t new_addr = take_u32(&in);
     uint32_t delta = take_u32(&in);
-    struct codec_layout layout = {.count = take_u32(&in)};
-    for (uint32_t i = 0; i < layout.count; i++) {
+    for (uint32_t left = take_u32(&in); left > 0; left--) {
+        struct codec_segment *s = &layout.segments[layout.count++];
+        s->addr = take_u32(&in);
+        s->len = take_u32(&in);
+        s->place = take_u32(&in) != 0 ? CODEC_PLACE_CODE : CODEC_PLACE_DATA;
+    }
+    for (int i = 0; i < (int)BATON_CODEC_AREAS_MAX; i++) {
         layout.segments[i].addr = take_u32(&in);
         layout.segments[i].len = take_u32(&in);
-        layout.segments[i].is_code = take_u32(&in) != 0;
+        layout.segments[i].place = CODEC_PLACE_DATA;
     }
-    struct baton_codec_area areas[BATON_CODEC_AREAS_MAX];
-    for (int i = 0; i < (int)BATON_CODEC_AREAS_MAX; i++) {
-        areas[i].addr = take_u32(&in);
-        areas[i].len = take_u32(&in);
-    }
-    struct codec_registers registers = {0};
+    struct codec_registers registers = {{{0}}};
     while (in.len > 0) {
         // A copy that ends where the bytes do, so that reading on is found.
         uint32_t len = in.len < 103 ? (uint32_t)in.len : 103;
@@ -212,30 +213,26 @@ static int walk_units(struct bytes in) {
         struct codec_view view = {.at = seen,
                 .len = len,
                 .addr = addr,
-                .machine = (uint8_t)machine,
-                .has_relative = has_relative,
+                .place = place,
                 .layout = &layout,
-                .areas = areas,
                 .registers = &registers};
         struct codec_unit unit = {0};
         baton_codec_unit_read(&view, &unit);
         free(seen);
-        uint32_t word = unit.word;
-        bool built = unit.kind != CODEC_PLAIN
-                     && baton_codec_unit_build(&unit, unit.target + delta,
-                             new_addr, &registers, &word);
-        word = built ? word : unit.word;
-        if (unit.kind == CODEC_HI || unit.kind == CODEC_LO) {
-            baton_codec_rv32_note(&unit, addr, word, new_addr, &registers);
-        }
+        bool moves = unit.kind != CODEC_PLAIN;
         put_u32(unit.kind);
         put_u32(unit.len);
         put_u32(unit.class);
-        put_u32(unit.kind == CODEC_HI || unit.kind == CODEC_LO ? unit.reg : 0);
         put_u32(unit.word);
-        put_u32(unit.kind != CODEC_PLAIN ? unit.target : 0);
-        put_u32(built);
-        put_u32(built ? word : 0);
+        put_u32(moves ? unit.target : 0);
+        uint32_t word = unit.word;
+        if (moves) {
+            word = baton_codec_unit_build(&unit, unit.target + delta, new_addr);
+        }
+        put_u32(word);
+        if (unit.kind == CODEC_HI) {
+            baton_codec_unit_note(&unit, addr, word, new_addr, &registers);
+        }
         (void)take(&in, unit.len);
         addr += unit.len;
         new_addr += unit.len;
@@ -244,7 +241,7 @@ static int walk_units(struct bytes in) {
 }
 
 static int run_map(struct bytes in) {
-    struct codec_map map = {.capacity = (uint16_t)take_u32(&in), .dice = 1};
+    struct codec_map map = {.capacity = take_u32(&in)};
     map.entries = calloc(map.capacity, sizeof(*map.entries));
     while (in.len > 0) {
         uint32_t what = take_u32(&in);
@@ -276,40 +273,27 @@ static int run_coder(struct bytes in) {
     static codec_counter counters[2][64];
     static int16_t weights[8][4];
     memset(&codec, 0, sizeof(codec));
-    for (int i = 0; i < 64; i++) {
-        counters[0][i] = counters[1][i] = 32768;
-    }
-    for (int i = 0; i < 8; i++) {
-        for (int k = 0; k < 4; k++) {
-            weights[i][k] = 5000;
-        }
-    }
-    codec_counter *each = (codec_counter *)&golomb;
-    for (size_t i = 0; i < sizeof(golomb) / sizeof(*each); i++) {
-        each[i] = 32768;
-    }
-    codec.dice = 12345;
+    memset(&golomb, 0, sizeof(golomb));
+    memset(counters, 0, sizeof(counters));
+    memset(weights, 0, sizeof(weights));
+    codec.range = 1;
     codec.in_len =
-            (uint16_t)(in.len < sizeof(codec.in) ? in.len : sizeof(codec.in));
+            (uint32_t)(in.len < sizeof(codec.in) ? in.len : sizeof(codec.in));
     memcpy(codec.in, in.at, codec.in_len);
-    baton_codec_coder_begin(&codec);
-    for (uint32_t n = 0; n < 4000 && codec.in_past == 0; n++) {
+    for (uint32_t n = 0; n < 4000 && codec.in_at <= codec.in_len; n++) {
         uint32_t answered;
         if (n % 4 == 0) {
-            answered = (uint32_t)baton_codec_ask(
-                    &codec, CODEC_ASK_END, 0, &counters[0][n / 4 % 16]);
+            answered = baton_codec_ask(&codec, &counters[0][n / 4 % 16]);
         } else if (n % 4 == 1) {
-            answered = (uint32_t)baton_codec_ask_number(
-                    &codec, CODEC_ASK_MOVE, &golomb, n / 4 % 2 != 0);
+            answered = baton_codec_ask_number(&codec, &golomb);
         } else {
             bool is_literal = n % 4 == 3;
             for (uint32_t i = 0; i < CODEC_MIXED; i++) {
                 codec.mixed[i] =
                         &counters[is_literal][16 + i * 12 + n / (4 + i) % 12];
             }
-            answered = (uint32_t)baton_codec_ask_mixed(&codec,
-                    is_literal ? CODEC_ASK_BIT : CODEC_ASK_UNIT, 0,
-                    weights[n / 4 % 4 + 4 * is_literal]);
+            answered = baton_codec_ask_mixed(&codec,
+                    weights[n / 4 % 4 + 4 * is_literal], is_literal ? 4 : 7);
         }
         put_u32(answered);
     }

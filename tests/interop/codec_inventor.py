@@ -5,17 +5,19 @@ import struct
 
 import codec_model as model
 from codec_parts_model import Coder
+from codec_units_model import signed
 
 
 def make_payload(rng, machine, old, new_bytes, bodies):
     """A payload with a right header and whatever bodies."""
     head = struct.pack(
-        "<4s8BHI32sI32s2H", b"BatP", 1, model.DELTA if old else model.PACKED,
-        1, 0, machine, rng.randrange(8, 13), rng.randrange(8, 12),
-        rng.randrange(8, 12), rng.choice([8, 30, 512]),
-        new_bytes, bytes(32), len(old), bytes(32), 0b010 if old else 0, 0b010)
-    for addr in (0x3FFC, 0x5000):
-        head += struct.pack("<HB", addr, rng.randrange(4))
+        "<4s8B2I2H", b"BatP", 1, model.DELTA if old else model.PACKED, 0,
+        machine, rng.randrange(8, 13), rng.randrange(8, 12),
+        rng.randrange(8, 12), rng.choice([1, 4, 64]), new_bytes, len(old),
+        0b010 if old else 0, 0b010)
+    for page in (0x3FFC, 0x5000):
+        head += struct.pack("<HH", rng.randrange(4), page)
+    head += bytes(64)
     return replace_bodies(head, bodies)
 
 
@@ -40,45 +42,45 @@ class Inventor(Coder):
         yes = self.rng.random() < p_yes
         if self.forced:
             yes = self.forced.pop(0)
-        bound = self.range * p >> 16
+        while self.range < 1 << 24:
+            self.range <<= 8
+            self.low <<= 8
+            self.shifts += 1
+        bound = (self.range >> 16) * p
         if yes:
             self.range = bound
         else:
             self.low += bound
             self.range -= bound
-        while self.range < 1 << 24:
-            self.range <<= 8
-            self.low <<= 8
-            self.shifts += 1
         return int(yes)
 
-    def ask_number(self, table, is_signed):
+    def ask_number(self, table):
         """Numbers that lead somewhere."""
-        decoder, tables = self.decoder, self.decoder.tables
-        if table is tables["jump", 0] or table is tables["jump", 1]:
-            number = self.rng.randrange(len(decoder.old)) - decoder.base
-            if table is tables["jump", 0]:
-                number = self.rng.randrange(-40, 40)
-        elif is_signed:
-            number = self.rng.choice([0, 2, -2, 4, -8, 64, 4096])
+        decoder, rng = self.decoder, self.rng
+        if table is not decoder.tables["jump"]:
+            number = rng.choice([0, 2, -2, 4, -8, 64, 4096])
+        elif decoder.from_new:
+            number = -rng.randrange(
+                rng.choice([1, 40, len(decoder.out)]) or 1) - 1
+        elif rng.random() < 0.5:
+            number = rng.randrange(-40, 40)
         else:
-            number = self.rng.randrange(
-                self.rng.choice([1, 40, len(decoder.out)]) or 1)
+            number = signed(rng.randrange(len(decoder.old) or 1)
+                            - decoder.base, 32)
         bits = (abs(number) + 1).bit_length() - 1
-        self.forced = [1] * bits + [0] + [
-            int(bit) for bit in f"{abs(number) + 1:b}"[1:]] + [number < 0]
-        if number == 0 or not is_signed:
-            self.forced.pop()
-        return super().ask_number(table, is_signed)
+        self.forced = [1] * bits + [0] * (bits < 23) + [
+            int(bit) for bit in f"{abs(number) + 1:b}"[1:]] + [
+                number < 0] * (number != 0)
+        return super().ask_number(table)
 
     def body(self):
         """As few bytes as name this number and not a longer one."""
-        size = 4 + self.shifts
+        size = self.shifts
         for spare in (4, 3, 2, 1, 0):
             step = 1 << 8 * spare
             value = -(-self.low // step) * step
             if value < self.low + self.range:
-                return value.to_bytes(size, "big")[:size - spare]
+                return value.to_bytes(size, "big")[:max(size - spare, 0)]
         raise AssertionError("a range holds its own low end")
 
 

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 
 from codec_parts_model import AddressMap, Coder, hash2
 from codec_units_model import (
-    DATA, KINDS, MASK, RV32, Registers, Segment, Unit, View, build_unit, note_rv32,
-    read_unit, signed)
+    DATA, IN_CODE, IN_DATA, KINDS, MASK, NONE, RV32, Registers, Segment, Unit, View,
+    build_unit, note_rv32, read_unit, signed)
 
 SEGMENT_BYTES = 256 * 1024
-KINDS_CLASS = {
-    "POINTER": 1, "RELATIVE": 2, "BACK": 0, "NUMBER": 4, "OBJECT": 4, "JAL": 1,
-    "HI": 1, "LO": 1, "BRANCH": 2, "CJ": 2, "CB": 2, "IMM": 4, "CALL": 1,
-    "L32R": 3, "J": 2, "MOVI": 4}
 
 
 class Corrupt(Exception):
@@ -49,33 +45,26 @@ def read_header(payload):
 
     def at(off, size):
         return int.from_bytes(payload[off:off + size], "little")
-    new_bytes = at(14, 4)
-    areas = [(at(off, 2) << 16, at(off + 2, 1) << 16) for off in (90, 93)]
+    new_bytes = at(12, 4)
+    areas = [(at(off + 2, 2) << 16, at(off, 2) << 16) for off in (24, 28)]
     count = -(-new_bytes // SEGMENT_BYTES)
-    end = 96
-    if payload[5] == RAW:
-        bodies = [payload[end:]]
-    else:
-        lengths = [at(end + 3 * i, 3) for i in range(count)]
-        end += 3 * count
-        bodies = []
-        for length in lengths:
-            bodies.append(payload[end:end + length])
-            end += length
-        if end != len(payload):
-            raise Corrupt("another length")
+    lengths = [at(96 + 3 * i, 3) for i in range(count)]
+    end = 96 + 3 * count
+    bodies = []
+    for length in lengths:
+        bodies.append(payload[end:end + length])
+        end += length
+    if end != len(payload):
+        raise Corrupt("another length")
     return Header(
-        encoding=payload[5], machine=payload[8], features=payload[7],
-        literal_log2=list(payload[9:12]), map_entries=at(12, 2),
-        new_bytes=new_bytes, new_sha256=payload[18:50], old_bytes=at(50, 4),
-        old_sha256=payload[54:86], old_code=at(86, 2), new_code=at(88, 2),
-        areas=areas, bodies=bodies)
+        encoding=payload[5], features=payload[6], machine=payload[7],
+        literal_log2=list(payload[8:11]), map_entries=8 * payload[11],
+        new_bytes=new_bytes, old_bytes=at(16, 4), old_code=at(20, 2),
+        new_code=at(22, 2), areas=areas, new_sha256=payload[32:64],
+        old_sha256=payload[64:96], bodies=bodies)
 
 
 # ---- Layout
-
-NONE, IN_DATA, IN_CODE = 0, 1, 2
-
 
 def add_segment(segments, header, off, image_bytes, code):
     length = int.from_bytes(header[4:8], "little")
@@ -111,30 +100,30 @@ class NewLayout:
         self.place = NONE
         self.bias = 0
         self.left = 0
-        self.event = 2 if header.machine != DATA else None
+        self.event = 32 if header.machine != DATA else None
 
     def follow(self, out):
         """At most one event; True when there was one."""
         if len(out) != self.event:
             return False
-        was_header = self.place == NONE and len(out) != 2
-        first = len(out) == 2
-        self.place, self.event = NONE, None
-        if first:
+        if len(out) == 32:
             self.left = out[1]
-        elif was_header:
+        at = len(out)
+        was_header = self.place == NONE
+        self.place, self.event = NONE, None
+        if was_header and self.left > 0:
             self.left -= 1
-            if not add_segment(self.segments, out[-8:], len(out),
+            if not add_segment(self.segments, out[-8:], at,
                                self.header.new_bytes, self.header.new_code):
                 return True
             added = self.segments[-1]
+            self.bias = added.addr - added.off & MASK
             if added.len:
-                self.bias = added.addr - added.off & MASK
                 self.place = IN_CODE if added.is_code else IN_DATA
-                self.event = added.off + added.len
+                self.event = at + added.len
                 return True
         if self.left > 0:
-            self.event = (24 if first else len(out)) + 8
+            self.event = at + 8
         return True
 
 
@@ -144,35 +133,18 @@ def capped(value, most):
     return min(value.bit_length(), most)
 
 
-def to_front(values, value):
-    if value in values[:-1]:
-        values.remove(value)
-    else:
-        values.pop()
-    values.insert(0, value)
-
-
 class Tables:
     """Adaptive probabilities and weights, as they begin."""
-
-    START = {"run": 50000, "recent_delta": 20000, "flag": 57000, "end": 6000,
-             "go_self": 8000}
-    WEIGHT = {"flag": 5000, "literal": 4000}
 
     def __init__(self):
         self.counters = {}
         self.weights = {}
 
     def __getitem__(self, name):
-        if name not in self.counters:
-            key = name[0] if isinstance(name, tuple) else name
-            start = self.START.get(key, 32768) & ~7
-            self.counters[name] = defaultdict(lambda: start)
-        return self.counters[name]
+        return self.counters.setdefault(name, defaultdict(lambda: 32768))
 
     def weight(self, name, index):
-        start = self.WEIGHT[name] & ~7
-        return self.weights.setdefault((name, index), [start] * 4)
+        return self.weights.setdefault((name, index), [0] * 4)
 
 
 class Decoder:
@@ -189,16 +161,13 @@ class Decoder:
         self.end = min(self.start + SEGMENT_BYTES, header.new_bytes - (
             32 if header.features & COMPUTED_DIGEST else 0))
         self.copying = self.from_new = False
-        self.source = self.hold_source = self.hold_new = self.bound = self.start
-        self.pending = self.history = self.run = self.since = 0
-        self.literals = self.sure = 0
-        self.had_run = 0
+        self.source = self.bound = self.pending = self.hold = 0
+        self.history = self.run = self.since = self.sure = 0
         self.next_run = 0
-        self.realigned = False
-        self.deltas = [0] * 7
+        self.deltas = [0] * 6
         self.last_difference = [0, 0]
         self.phase_first = self.phase_at = self.phase_len = 0
-        self.unit, self.unit_class, self.unit_off = Unit(), 0, 0
+        self.unit = Unit()
         self.place = NONE
 
     def decode(self):
@@ -210,12 +179,10 @@ class Decoder:
     def step(self):
         if self.copying:
             self.step_copy()
-        elif self.literals:
-            self.step_literal()
-        elif not self.old or self.coder.ask(self.tables["literal"], 0):
-            self.step_literal()
-        else:
+        elif self.coder.ask(self.tables["end"], self.layout.place):
             self.realign()
+        else:
+            self.step_literal()
         if self.coder.at > len(self.coder.data) + 4:
             raise Corrupt("input over")
 
@@ -228,7 +195,6 @@ class Decoder:
     def put(self, data):
         for byte in data:
             self.out.append(byte)
-        self.realigned = False
         self.sure = max(0, self.sure - len(data))
         if self.layout.follow(self.out):
             self.phase_len = 0
@@ -247,18 +213,11 @@ class Decoder:
         self.put([byte])
 
     def recent(self, n):
-        return self.out[-n] if n <= len(self.out) else 0
+        return self.out[-n] if n <= len(self.out) - self.start else 0
 
     # Literals
 
     def step_literal(self):
-        n = self.literals
-        if n:
-            if self.coder.ask(self.tables["end"],
-                              min(n, 7) + 8 * self.layout.place):
-                self.realign()
-                return
-        self.literals += 1
         self.put_byte(self.ask_literal(None, 2))
 
     def literal_phase(self):
@@ -306,35 +265,17 @@ class Decoder:
     # Realignment
 
     def realign(self):
-        to_new = not self.old
-        if self.realigned or (to_new and not self.out):
+        if self.copying and self.since == 0:
             raise Corrupt("realignment")
-        if self.old and self.out:
-            to_new = bool(self.coder.ask(
-                self.tables["go_self"], int(self.literals > 0)))
-        if to_new:
-            self.realign_to_new()
-        else:
-            self.realign_to_old()
-        self.from_new, self.copying, self.realigned = to_new, True, True
-        self.bound = self.source
-        self.pending = self.since = self.run = self.history = 0
-        self.literals = 0
-
-    def realign_to_new(self):
-        self.base = 1
-        distance = self.base + self.coder.ask_number(
-            self.tables["jump", 2 + (self.layout.place == IN_CODE)], False)
-        if distance > len(self.out):
-            raise Corrupt("distance")
-        self.source = len(self.out) - distance
-
-    def realign_to_old(self):
-        self.base = self.hold_source + len(self.out) - self.hold_new & MASK
+        self.from_new = bool(self.coder.ask(self.tables["from_new"], 0))
+        limit = len(self.out) if self.from_new else len(self.old)
+        self.base = len(self.out) + (0 if self.from_new else self.hold) & MASK
         self.source = self.base + self.coder.ask_number(
-            self.tables["jump", int(self.literals > 0)], True) & MASK
-        if self.source >= len(self.old):
+            self.tables["jump"]) & MASK
+        if self.source >= limit:
             raise Corrupt("source")
+        self.copying = True
+        self.bound = self.pending = self.since = self.run = self.history = 0
 
     # The copy
 
@@ -342,19 +283,19 @@ class Decoder:
         image = self.out if self.from_new else self.old
         segments = self.layout.segments if self.from_new else self.old_segments
         limit = len(image)
-        end, addr, machine = limit, 0, DATA
+        end, addr = limit, 0
         self.place = NONE
         for segment in segments:
             if segment.off <= self.source < segment.off + segment.len:
                 addr = segment.addr + self.source - segment.off & MASK
-                machine = self.header.machine if segment.is_code else DATA
                 self.place = IN_CODE if segment.is_code else IN_DATA
                 end = min(end, segment.off + segment.len)
                 break
-        end = min(end, self.source + 103)
-        view = View(bytes(image[self.source:end]), addr, machine, segments,
-                    self.header.areas, self.header.machine == RV32,
+        end = min(end, self.source + 104)
+        view = View(bytes(image[self.source:end]), addr, self.place,
+                    self.header.machine, segments, self.header.areas,
                     self.registers)
+        self.settle(addr)
         done = False
         if self.bound <= self.source < limit:
             if self.may_run():
@@ -363,35 +304,32 @@ class Decoder:
         if not done:
             self.step_byte(image)
 
+    def settle(self, addr):
+        if not self.from_new and 24 <= self.since < 28:
+            if addr:
+                self.map.put(addr - self.since & MASK,
+                             signed(self.new_addr - addr, 32))
+            self.since = 28
+
     def may_run(self):
-        return (self.sure == 0 and self.run >= 48 and self.since >= 28
+        return (self.sure == 0 and self.run >= 48
                 and len(self.out) >= self.next_run
                 and self.end - len(self.out) >= 64)
 
     def step_run(self):
-        context = (self.had_run | (self.place == IN_CODE) << 1
-                   | self.from_new << 2)
-        self.had_run = self.coder.ask(self.tables["run"], context)
-        if self.had_run:
+        if self.coder.ask(self.tables["run"], 0):
             self.sure = 64
-            self.history <<= 2
         else:
             self.next_run = len(self.out) + 64
 
     def step_unit(self, view):
         unit = self.unit = read_unit(view)
         self.unit_addr = view.addr
-        self.unit_off = self.source
         self.bound = self.source + unit.len
-        self.unit_class = (unit.cls if self.place == IN_CODE
-                           else 64 + self.place * 2 + unit.cls)
         after = len(self.out) + unit.len
         event = self.layout.event
-        if (after > self.end or unit.len < 2
-                or (event is not None and after > event)):
+        if after > self.end or (event is not None and after > event):
             return False
-        if self.layout.place == NONE:
-            unit.kind = "PLAIN"
         if not self.predict_unit():
             self.pending = self.bound
             return False
@@ -399,7 +337,7 @@ class Decoder:
 
     def put_unit(self, word):
         unit = self.unit
-        if unit.kind in ("HI", "LO"):
+        if unit.kind == "HI":
             note_rv32(unit, self.unit_addr, word, self.new_addr,
                       self.registers)
         self.phase_len = self.phase_at = 0
@@ -409,17 +347,6 @@ class Decoder:
     def copy_on(self, count):
         self.source += count
         self.since += count
-        if self.from_new or not 24 <= self.since < 28:
-            return
-        start = self.source - self.since
-        for segment in self.old_segments:
-            if (segment.off <= start < segment.off + segment.len
-                    and self.layout.place != NONE):
-                was = segment.addr + start - segment.off & MASK
-                delta = signed(self.new_addr - self.since - was, 32)
-                self.map.put(was, delta)
-                break
-        self.since = 28
 
     def ask_flag(self, contexts, kind):
         """Mixed from counters of four contexts, which are hashed."""
@@ -430,60 +357,58 @@ class Decoder:
         return bool(yes)
 
     def ask_unit(self, delta, other, trust):
-        unit, history, cls = self.unit, self.history, self.unit_class
+        unit, recent = self.unit, self.history & 7
         run = capped(self.run, 11)
         same = (delta == 0) | (other == delta) << 1 | self.from_new << 2
-        contexts = [history & 7 | run << 3 | (self.since < 16) << 7,
-                    cls | (history & 3) << 7 | (run > 5) << 9 | same << 10]
+        contexts = [recent | run << 3 | (self.since < 16) << 7,
+                    unit.cls | recent << 7 | same << 10]
         if unit.kind == "PLAIN":
-            contexts += [unit.word & 255 | cls << 8, unit.word]
+            contexts += [unit.word & 255 | unit.cls << 8, unit.word]
             kind = self.place * 4 + (run > 2) * 2 + self.from_new
         else:
-            contexts += [trust | (history & 1) << 4,
+            contexts += [trust | (recent & 1) << 4,
                          hash2(delta & MASK, trust)]
             kind = 64 + KINDS.index(unit.kind)
         return self.ask_flag(contexts, kind)
 
     def predict_unit(self):
         """False: it is to be told byte by byte."""
-        unit, tables = self.unit, self.tables
-        moves = unit.kind != "PLAIN"
+        unit = self.unit
+        is_reference = unit.kind != "PLAIN"
+        moves = is_reference and not self.from_new
         delta, other, trust = 0, 0, 4
-        if moves and not self.from_new:
+        if moves:
             delta, other, trust = self.map.get(unit.target)
-        built = build_unit(unit, unit.target + delta, self.new_addr,
-                           self.registers) if moves else None
+        word = unit.word
+        if is_reference:
+            word = build_unit(unit, unit.target + delta, self.new_addr)
         if self.sure or self.ask_unit(delta, other, trust):
             self.run += unit.len
             if trust < 4:
                 self.map.put(unit.target, delta)
-            self.put_unit(unit.word if built is None else built)
-            return True
-        if moves and not self.from_new and self.coder.ask(
-                tables["elsewhere"], unit.kind):
-            delta = self.ask_delta(delta, other)
-            to_front(self.deltas, delta)
-            self.map.put(unit.target, delta)
-            self.run = 0
-            word = build_unit(unit, unit.target + delta, self.new_addr,
-                              self.registers)
-            if word is None:
-                raise Corrupt("unit")
             self.put_unit(word)
             return True
-        if unit.kind == "HI":
-            self.registers.forget(unit.reg)
+        if moves and self.coder.ask(self.tables["elsewhere"], 0):
+            delta = self.ask_delta(delta, other)
+            self.map.put(unit.target, delta)
+            self.run = 0
+            self.put_unit(build_unit(
+                unit, unit.target + delta, self.new_addr))
+            return True
         return False
 
     def ask_delta(self, delta, other):
-        recent = self.tables["recent_delta"]
-        if other != delta and self.coder.ask(recent, 7):
-            return other
-        for i, candidate in enumerate(self.deltas[:6]):
-            if candidate not in (delta, other) and self.coder.ask(recent, i):
-                return candidate
-        table = self.tables["delta", KINDS_CLASS[self.unit.kind]]
-        return signed(delta + self.coder.ask_number(table, True), 32)
+        recent = self.tables["recent"]
+        for i, candidate in enumerate([other, *self.deltas]):
+            if candidate != delta and self.coder.ask(recent, i):
+                del self.deltas[i - 1 if i else -1]
+                break
+        else:
+            candidate = signed(
+                delta + self.coder.ask_number(self.tables["delta"]), 32)
+            self.deltas.pop()
+        self.deltas.insert(0, candidate)
+        return candidate
 
     def step_byte(self, image):
         has_old = self.source < len(image)
@@ -496,31 +421,27 @@ class Decoder:
         context = (self.history & 7 | (self.pending > self.source) << 3
                    | (self.since < 8) << 4 | self.from_new << 5)
         if has_old and self.coder.ask(self.tables["fix"], context):
-            cls = 3 if self.unit_class < 40 else 4
+            cls = 3 if self.unit.cls < 40 else 4
             self.put_byte(self.ask_literal(image[self.source], cls))
             self.copy_on(1)
             return
         if not self.from_new:
-            self.hold_source, self.hold_new = self.source, len(self.out)
-        self.literals = 0
-        if self.coder.ask(self.tables["literal"], context):
+            self.hold = self.source - len(self.out)
+        if self.coder.ask(self.tables["stop"], context):
             self.copying = False
             self.step_literal()
         else:
             self.realign()
 
     def ask_byte(self, image):
-        at = self.source
-        index = min(at - self.unit_off, 3)
+        at, recent = self.source, self.history & 7
+        index = min(self.unit.len - (self.bound - at), 3)
         run = capped(self.run, 7)
         pending = self.pending > at
-        cls = self.unit_class * 4 + index
-        before = image[at - 1] if at else 0
-        after = image[at + 1] if at + 1 < len(image) else 0
+        cls = self.unit.cls * 4 + index
         return self.ask_flag(
-            [self.history & 7 | run << 3 | pending << 6,
-             cls | (self.history & 3) << 9 | (run > 5) << 11,
-             image[at] | cls << 8, image[at] | after << 8 | before << 16],
+            [recent | run << 3 | pending << 6, cls | recent << 9,
+             image[at] | cls << 8, image[at] | self.recent(1) << 8],
             16 + (self.place * 4 + index) * 4 + (run > 2) * 2 + pending)
 
 
@@ -547,7 +468,7 @@ def decode(payload, old=b""):
     """The image of a payload, or Corrupt. Does not check its SHA-256."""
     header = read_header(payload)
     if header.encoding == RAW:
-        return header.bodies[0]
+        return b"".join(header.bodies)
     out = bytearray()
     decode_from(header, old, out)
     return bytes(out)

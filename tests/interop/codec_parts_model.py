@@ -7,31 +7,33 @@ from codec_units_model import MASK, signed
 
 
 def logistic(i):
-    return min(65535, round(65536 / (1 + math.exp(-i / 4))))
+    return min(65534, round(65536 / (1 + math.exp(-i / 4))))
 
 
 def squash(x):
     """The probability of a logit, of 65536; linear between multiples of 64."""
     i, rest = divmod(min(abs(x), 3071), 64)
     p = logistic(i) + (logistic(i + 1) - logistic(i)) * rest // 64
-    p = min(p, 65534)
     return p if x >= 0 else 65536 - p
 
 
+LOGARITHM = [round(256 * math.log((8192 - i) / i))
+             for i in [0.5, *range(1, 32)]]
+
+
 def stretch(p):
-    """The logit of p of 8192, from the middle of the step that p lies in."""
+    """The logit of p of 8192, nearly."""
     q = min(p, 8192 - p)
-    if q < 64:
-        middle = q or 0.5
-    elif q < 512:
-        middle = q // 8 * 8 + 3.5
-    else:
-        middle = q // 64 * 64 + 31.5
-    x = round(256 * math.log((8192 - middle) / middle))
+    shift = max(q.bit_length() - 5, 0)
+    x = (LOGARITHM[q >> shift] - 177 * shift - (q >> 5)
+         - ((q * q >> 7) * 197 >> 19))
     return -x if p < 4096 else x
 
 
 STRETCH = [stretch(p) for p in range(8192)]
+
+
+WEIGHT = 4608
 
 
 def hash2(a, b):
@@ -48,24 +50,24 @@ class Coder:
 
     def __init__(self, data):
         self.data = data
-        self.at = 4
-        self.code = int.from_bytes((data + bytes(4))[:4], "big")
-        self.range = MASK
-        self.dice = 12345
+        self.at = 0
+        self.code = 0
+        self.range = 1
+        self.dice = 0
 
     def decide(self, p):
-        bound = self.range * p >> 16
-        yes = self.code < bound
-        if yes:
-            self.range = bound
-        else:
-            self.code = self.code - bound & MASK
-            self.range -= bound
         while self.range < 1 << 24:
             byte = self.data[self.at] if self.at < len(self.data) else 0
             self.at += 1
             self.range <<= 8
-            self.code = (self.code << 8 | byte) & MASK
+            self.code = self.code << 8 | byte
+        bound = (self.range >> 16) * p
+        yes = self.code < bound
+        if yes:
+            self.range = bound
+        else:
+            self.code -= bound
+            self.range -= bound
         return int(yes)
 
     def update(self, counters, key, yes, limit=7):
@@ -85,16 +87,17 @@ class Coder:
     def ask_mixed(self, counters, weights, is_literal=False):
         """counters: (table, key) of each."""
         logits = [STRETCH[table[key] >> 3] for table, key in counters]
-        p = squash(sum(w * x for w, x in zip(weights, logits)) >> 14)
+        p = squash(sum((w + WEIGHT) * x
+                       for w, x in zip(weights, logits)) >> 14)
         yes = self.decide(p)
         miss = (yes * 65536 - p) * 20
         for i, (table, key) in enumerate(counters):
             weights[i] += logits[i] * (miss >> 6) + (1 << 13) >> 14
-            weights[i] = min(max(weights[i], -32768), 32767)
+            weights[i] = signed(weights[i], 16)
             self.update(table, key, yes, 4 if is_literal else 7)
         return yes
 
-    def ask_number(self, table, is_signed):
+    def ask_number(self, table):
         bits = 0
         while bits < 23 and self.ask(table, ("exponent", bits)):
             bits += 1
@@ -110,7 +113,7 @@ class Coder:
                 key = "middle"
             number = number * 2 + self.ask(table, key)
         number -= 1
-        if is_signed and number and self.ask(table, "sign"):
+        if number and self.ask(table, "sign"):
             number = -number
         return number
 
@@ -125,7 +128,7 @@ class AddressMap:
         self.delta = {}
         self.stamp = {}
         self.clock = 0
-        self.dice = 1
+        self.dice = 0
 
     def around(self, addr):
         """The nearest entries at or below, and above."""
@@ -155,48 +158,28 @@ class AddressMap:
             self.delta[addr] = signed(delta, 24)
             self.touch(addr)
             return
-        below, above = self.around(addr)
-        if None not in (below, above) and (
-                self.delta[below] == self.delta[above] == delta):
-            return
         if len(self.delta) == self.capacity:
             self.forget_one()
         self.delta[addr] = signed(delta, 24)
         self.touch(addr)
-        keys = sorted(self.delta)
-        i = keys.index(addr)
-
-        def equal(*places):
-            return len({self.delta[keys[k]] for k in places}) == 1
-        if i >= 2 and equal(i - 2, i - 1, i):
-            self.remove(keys[i - 1])
-        elif i + 2 < len(keys) and equal(i, i + 1, i + 2):
-            self.remove(keys[i + 1])
 
     def get(self, addr):
         """(delta, other, trust)"""
         self.clock += 1
-        below, above = self.around(addr)
-        if below is not None:
-            self.touch(below)
-        if above is not None and below != addr:
-            self.touch(above)
-        if below == addr:
-            other = 0
-            if above is not None and above - addr <= self.FAR:
-                other = self.delta[above]
-            return self.delta[addr], other, 7
-        gap_below = addr - below if below is not None else MASK
-        gap_above = above - addr if above is not None else MASK
-        a = self.delta[below] if gap_below <= self.FAR else 0
-        b = self.delta[above] if gap_above <= self.FAR else 0
-        if not self.delta:
-            return 0, 0, 0
-        if a == b:
-            gap = min(gap_below, gap_above)
-            return a, 0, 6 if gap < 256 else 5 if gap < 4096 else 4
-        gap = gap_below
-        if gap_above <= self.FAR and (
-                gap_below > self.FAR or gap_below > gap_above * 2):
-            a, b, gap = b, a, gap_above
-        return a, b, 3 if gap < 64 else 2 if gap < 1024 else 1
+        found = []
+        for near in self.around(addr):
+            gap, delta = MASK, 0
+            if near is not None:
+                self.touch(near)
+                if abs(near - addr) <= self.FAR:
+                    gap, delta = abs(near - addr), self.delta[near]
+            found.append((gap, delta))
+        (gap, delta), (above, other) = found
+        trust = 7
+        if gap != 0:
+            if gap // 2 > above:
+                delta, other, gap = other, delta, above
+            trust = 3 if gap < 64 else 2 if gap < 1024 else 1
+            if delta == other:
+                trust += 3
+        return delta, other, trust

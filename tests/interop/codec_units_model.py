@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 DATA, RV32, XTENSA = 0, 1, 2
 MASK = 0xFFFFFFFF
-NUMBERS, OFFSETS = 0xF0000000, 0xF1000000
+NUMBERS = 0xF0000000
+NONE, IN_DATA, IN_CODE = 0, 1, 2
 LOOK_INSTRUCTIONS = 24
 KINDS = ["PLAIN", "POINTER", "RELATIVE", "BACK", "NUMBER", "OBJECT", "JAL",
-         "HI", "LO", "BRANCH", "CJ", "CB", "IMM", "CALL", "L32R", "J", "MOVI"]
+         "BRANCH", "CJ", "CB", "HI", "ADD", "LOAD", "JALR", "STORE", "CALL",
+         "L32R", "J"]
 
 # Immediates in the manual's notation: the word's highest bit that holds a
 # part, and the immediate's bits from there downwards.
@@ -74,10 +76,10 @@ class View:
     """Bytes from one place of an image on, to where its segment ends."""
     data: bytes
     addr: int
-    machine: int
+    place: int
+    machine: int  # of the image
     segments: list
     areas: list  # (address, length)
-    has_relative: bool = True  # addresses relative to their own, in data
     registers: object = None
 
     def word(self, off=0, size=4):
@@ -102,21 +104,26 @@ class Unit:
     reg: int = 0
     word: int = 0
     target: int = 0
+    base: int = 0  # of an immediate, in the new image
 
 
-def inside(value, ranges):
-    return any(addr <= value < addr + length for addr, length in ranges)
+def place_of(view, value):
+    value &= MASK
+    for addr, length in view.areas:
+        if addr <= value < addr + length:
+            return IN_DATA
+    for s in view.segments:
+        if s.addr <= value < s.addr + s.len:
+            return IN_CODE if s.is_code else IN_DATA
+    return NONE
 
 
 def is_address(view, value):
-    return inside(value & MASK, view.areas + [
-        (s.addr, s.len) for s in view.segments])
+    return place_of(view, value) != NONE
 
 
 def is_code(view, value):
-    value &= MASK
-    return any(s.is_code and s.addr <= value < s.addr + s.len
-               for s in view.segments)
+    return place_of(view, value) == IN_CODE
 
 
 def is_number(value):
@@ -131,14 +138,14 @@ def read_data(view, unit):
     if unit.len != 4:
         return
     word = unit.word
-    after = view.word(4) if len(view.data) >= 8 else 0
+    has_relative = view.machine == RV32
     if is_address(view, word):
         unit.kind, unit.target = "POINTER", word
-    elif view.has_relative and is_code(view, view.addr + word):
+    elif has_relative and is_code(view, view.addr + word):
         unit.kind, unit.target = "RELATIVE", view.addr + word & MASK
-    elif (view.has_relative and 0 < word < 0x80000 and word % 4 == 0
-          and not is_address(view, after)
-          and is_code(view, view.addr + 4 + after)):
+    elif (has_relative and 0 < word < 0x80000 and word % 4 == 0
+          and len(view.data) >= 8
+          and is_code(view, view.addr + 4 + view.word(4))):
         unit.kind, unit.target = "BACK", view.addr - word & MASK
     elif word % 8 == 2 and is_number(word // 8):
         unit.kind, unit.target = "OBJECT", NUMBERS + word // 8
@@ -148,7 +155,8 @@ def read_data(view, unit):
 
 
 def read_half(unit):
-    unit.cls, unit.word = 1, unit.word & 0xFFFF
+    unit.cls += 1
+    unit.word &= 0xFFFF
     if is_number(unit.word):
         unit.kind, unit.target = "NUMBER", NUMBERS + unit.word
 
@@ -159,14 +167,20 @@ LOAD, LOAD_FP, OP_IMM, AUIPC = 0x03, 0x07, 0x13, 0x17
 STORE, STORE_FP, LUI, BRANCH, JALR, JAL = 0x23, 0x27, 0x37, 0x63, 0x67, 0x6F
 
 
-def lo_format(word):
-    """The format of an immediate that may be an address's lo part."""
+LO_KINDS = {LOAD: "LOAD", LOAD_FP: "LOAD", OP_IMM: "ADD", JALR: "JALR",
+            STORE: "STORE", STORE_FP: "STORE"}
+
+
+def lo_kind(word):
+    """What may hold an address's lo part."""
     op = word & 0x7F
-    if op in (STORE, STORE_FP):
-        return "S"
-    if op in (LOAD, LOAD_FP, JALR) or (op == OP_IMM and word >> 12 & 7 == 0):
-        return "I"
-    return None
+    if op == OP_IMM and word >> 12 & 7 != 0:
+        return None
+    return LO_KINDS.get(op)
+
+
+def lo_format(word):
+    return "S" if lo_kind(word) == "STORE" else "I"
 
 
 def find_lo(view, reg):
@@ -178,7 +192,7 @@ def find_lo(view, reg):
         if word & 3 != 3:
             off += 2
             continue
-        if word >> 15 & 31 == reg and lo_format(word):
+        if word >> 15 & 31 == reg and lo_kind(word):
             return get_immediate(word, lo_format(word))
         off += 4
     return 0
@@ -186,19 +200,6 @@ def find_lo(view, reg):
 
 def hi_part(word, addr):
     return (word & 0xFFFFF000) + (addr if word & 0x7F == AUIPC else 0) & MASK
-
-
-def written_by_compressed(word):
-    """The register that a compressed instruction writes, or may write: what
-    would be one in its format."""
-    row, column = word >> 13 & 7, word & 3
-    if column == 0:
-        return 8 + (word >> 2 & 7)
-    if column == 1 and row == 4:
-        return 8 + (word >> 7 & 7)
-    if column == 2 and row > 4:
-        return 0
-    return word >> 7 & 31
 
 
 def read_compressed(view, unit):
@@ -211,21 +212,6 @@ def read_compressed(view, unit):
         unit.kind = "CB"
     if unit.kind != "PLAIN":
         unit.target = view.addr + get_immediate(word, unit.kind) & MASK
-    if view.registers is not None:
-        view.registers.forget(written_by_compressed(word))
-
-
-def read_immediate(view, unit):
-    name, base = lo_format(unit.word), unit.word >> 15 & 31
-    if name is None:
-        return
-    value = get_immediate(unit.word, name)
-    if view.registers is not None and base in view.registers.old:
-        unit.kind, unit.reg = "LO", base
-        unit.target = view.registers.old[base] + value & MASK
-    elif base != 2:
-        unit.kind = "IMM"
-        unit.target = (OFFSETS if base else NUMBERS) + value & MASK
 
 
 def read_rv32(view, unit):
@@ -235,26 +221,28 @@ def read_rv32(view, unit):
     if word & 3 != 3:
         read_compressed(view, unit)
         return
-    op, rd = word & 0x7F, word >> 7 & 31
-    unit.len, unit.cls = 4, op >> 2
+    op, rd, rs1 = word & 0x7F, word >> 7 & 31, word >> 15 & 31
+    unit.len, unit.cls, unit.reg = 4, op >> 2, rd
     if op == JAL:
-        unit.kind, unit.target = "JAL", view.addr + get_immediate(word, "J") & MASK
+        unit.kind, unit.target = "JAL", view.addr + get_immediate(word, "J")
     elif op == BRANCH:
-        unit.kind, unit.target = "BRANCH", view.addr + get_immediate(word, "B") & MASK
+        unit.kind, unit.target = "BRANCH", view.addr + get_immediate(word, "B")
     elif op in (AUIPC, LUI):
-        target = hi_part(word, view.addr) + find_lo(view, rd) & MASK
+        target = hi_part(word, view.addr) + find_lo(view, rd)
         if op == AUIPC or is_address(view, target):
-            unit.kind, unit.reg, unit.target = "HI", rd, target
-            return
-    else:
-        read_immediate(view, unit)
-    keeps = op in (STORE, STORE_FP, BRANCH, LOAD_FP)
-    if view.registers is not None and not keeps and not (
-            unit.kind == "LO" and unit.reg == rd):
+            unit.kind, unit.target = "HI", target
+    elif lo_kind(word):
+        unit.kind = lo_kind(word)
+        space = NUMBERS + (rs1 << 20)
+        unit.base = view.registers.new.get(rs1, space)
+        unit.target = (view.registers.old.get(rs1, space)
+                       + get_immediate(word, lo_format(word)))
+    unit.target &= MASK
+    if op not in (STORE, STORE_FP, BRANCH):
         view.registers.forget(rd)
 
 
-def build_rv32(unit, target, addr, registers):
+def build_rv32(unit, target, addr):
     relative = {"JAL": "J", "BRANCH": "B", "CJ": "CJ", "CB": "CB"}
     if unit.kind in relative:
         return put_immediate(unit.word, relative[unit.kind], target - addr)
@@ -262,20 +250,15 @@ def build_rv32(unit, target, addr, registers):
         if unit.word & 0x7F == AUIPC:
             target -= addr
         return unit.word & 0xFFF | target + 0x800 & 0xFFFFF000
-    if unit.kind == "IMM":
-        target -= OFFSETS if unit.word >> 15 & 31 else NUMBERS
-    else:
-        target -= registers.new.get(unit.reg, 0)
-    return put_immediate(unit.word, lo_format(unit.word), target)
+    return put_immediate(unit.word, lo_format(unit.word), target - unit.base)
 
 
 def note_rv32(unit, old_addr, word, addr, registers):
-    if unit.kind == "HI":
+    """A hi part that is 0 is none."""
+    registers.forget(unit.reg)
+    if hi_part(unit.word, old_addr) != 0:
         registers.old[unit.reg] = hi_part(unit.word, old_addr)
         registers.new[unit.reg] = hi_part(word, addr)
-    elif (unit.kind == "LO" and unit.word & 0x7F in (OP_IMM, LOAD)
-          and unit.word >> 7 & 31 == unit.reg):
-        registers.forget(unit.reg)
 
 
 # ---- Xtensa
@@ -313,10 +296,7 @@ def read_xtensa(view, unit):
             literal = (unit.word >> 8) - 0x10000
             unit.target = ((view.addr + 3) // 4 + literal) * 4 & MASK
         elif op0 == 6 and unit.word >> 4 & 3 == 0:
-            unit.kind, unit.target = "J", view.addr + 4 + offset & MASK
-        elif op0 == 2 and unit.word >> 12 & 15 == 10:
-            number = signed(unit.word >> 16 | unit.word & 0xF00, 12)
-            unit.kind, unit.target = "MOVI", NUMBERS + number & MASK
+            unit.kind, unit.target = "J", view.addr + offset & MASK
     cut = [off for off in range(1, unit.len)
            if is_literal(view, off) or is_entry(view, off)]
     if cut:
@@ -334,34 +314,36 @@ def build_xtensa(unit, target, addr):
         if offset % 4 or not -0x40000 <= offset < 0:
             return None
         return unit.word & 0xFF | offset // 4 % (1 << 16) << 8
-    if unit.kind == "J":
-        offset = signed(target - addr - 4, 32)
-        if not -0x20000 <= offset < 0x20000:
-            return None
-        return unit.word & 0x3F | offset % (1 << 18) << 6
-    number = signed(target - NUMBERS, 32)
-    if not -0x800 <= number < 0x800:
+    offset = signed(target - addr, 32)
+    if not -0x20000 <= offset < 0x20000:
         return None
-    return unit.word & 0xF0FF | number & 0xF00 | (number & 0xFF) << 16
+    return unit.word & 0x3F | offset % (1 << 18) << 6
 
 
 # ---- Both
 
 def read_unit(view):
-    unit = Unit(len=min(4 - view.addr % 4, len(view.data)))
-    unit.word = view.word(0, unit.len)
-    if view.addr and view.machine == RV32:
-        read_rv32(view, unit)
-    elif view.addr and view.machine == XTENSA:
+    unit = Unit(len=min(4 - view.addr % 4, len(view.data)),
+                cls=64 + 2 * view.place)
+    is_instruction = view.place == IN_CODE and len(view.data) >= 4
+    unit.word = view.word(0, 4 if is_instruction else unit.len)
+    if is_instruction and view.machine == XTENSA:
         read_xtensa(view, unit)
-    elif view.addr:
+    elif is_instruction:
+        read_rv32(view, unit)
+    elif view.place == IN_DATA:
         read_data(view, unit)
     return unit
 
 
-def build_unit(unit, target, addr, registers):
-    """The unit's bytes for another target at another address, or None."""
-    target &= MASK
+def build_unit(unit, target, addr):
+    """The unit's bytes for another target at another address; as it is where
+    it cannot express that."""
+    word = build_new(unit, target & MASK, addr)
+    return unit.word if word is None else word
+
+
+def build_new(unit, target, addr):
     if unit.kind == "POINTER":
         return target
     if unit.kind == "RELATIVE":
@@ -373,6 +355,6 @@ def build_unit(unit, target, addr, registers):
         if number >= 0x10000:
             return None
         return number if unit.kind == "NUMBER" else number * 8 + 2
-    if unit.kind in ("CALL", "L32R", "J", "MOVI"):
+    if unit.kind in ("CALL", "L32R", "J"):
         return build_xtensa(unit, target, addr)
-    return build_rv32(unit, target, addr, registers)
+    return build_rv32(unit, target, addr)
