@@ -107,7 +107,7 @@ def test_life(baton_path, tmp_path, natmod, size, block):
 
 
 STOCK = set("check codec finish head payload push records stats verify_p256".split())
-SMALL = "begin confirm end flash reject settle switch verify write".split()
+SMALL = "ahead begin confirm end flash reject settle switch verify write".split()
 
 
 @pytest.mark.parametrize("size", ["small", "stock", "full"])
