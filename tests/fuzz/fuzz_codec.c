@@ -29,16 +29,29 @@
 #define LONG  0xB1u
 #define BASES 4u
 
-// Of a header: docs/CODEC.md.
-#define NEW_BYTES_OFF  12u
-#define LENGTHS_OFF    96u
 #define FEATURE_DIGEST 1u
 #define DIGEST_BYTES   32u
+
+// Where a header has its fields: docs/CODEC.md.
+enum header {
+    HEADER_ENCODING = 5,
+    HEADER_FEATURES = 6,
+    HEADER_MACHINE = 7,
+    HEADER_LITERALS = 8,
+    HEADER_MAP = 11,
+    HEADER_NEW_BYTES = 12,
+    HEADER_OLD_BYTES = 16,
+    HEADER_OLD_CODE = 20,
+    HEADER_NEW_CODE = 22,
+    HEADER_AREAS = 24,
+    HEADER_LENGTHS = 96,
+};
 
 enum flag {
     FLAG_WHOLE = 1,   // no header is made
     FLAG_DELTA = 2,   // else packed
     FLAG_DIGEST = 4,  // computed, not sent
+    FLAG_LARGE = 8,   // an address map of up to 128 * 8 entries, not of 32
     FLAG_FIT = 16,    // the image ends where the body does
     FLAG_PIECES = 32, // again, in pieces
     FLAG_FAIL = 64,   // again, with a callback that fails
@@ -141,7 +154,7 @@ static const uint8_t *patch(const struct base *base, const uint8_t *options) {
 
 // ---- Payloads
 
-// Stored.
+// Stored, without a model.
 static bool is_raw(const uint8_t *options) {
     return (options[OPTION_BASE] & 0x3C) == 0x3C;
 }
@@ -168,48 +181,44 @@ static uint32_t image_bytes(const uint8_t *options) {
 
 static void put_tables(uint8_t *header, const uint8_t *options) {
     uint8_t tables = options[OPTION_TABLES];
-    uint8_t entries = options[OPTION_MAP];
-    header[8] = (uint8_t)(8 + (tables & 3));
-    header[9] = (uint8_t)(8 + (tables >> 2 & 3));
-    header[10] = (uint8_t)(8 + (tables >> 4 & 3));
-    header[11] = (uint8_t)(1 + (tables >> 6) * entries / 8);
+    bool is_large = (options[OPTION_FLAGS] & FLAG_LARGE) != 0;
+    for (unsigned i = 0; i < 3; i++) {
+        header[HEADER_LITERALS + i] = (uint8_t)(8 + (tables >> 2 * i & 3));
+    }
+    header[HEADER_MAP] =
+            (uint8_t)(1 + options[OPTION_MAP] % (is_large ? 128 : 4));
 }
 
-static size_t put_length(uint8_t *at, size_t body) {
-    put_u16(at, (uint16_t)body);
-    at[2] = (uint8_t)(body >> 16);
-    return 3;
-}
-
-static size_t put_raw(uint8_t *header, size_t body) {
-    memset(header, 0, LENGTHS_OFF);
-    memcpy(header, "BatP\1", 5);
-    memset(header + 8, 8, 4);
-    put_u32(header + NEW_BYTES_OFF, (uint32_t)body);
-    return LENGTHS_OFF + put_length(header + LENGTHS_OFF, body);
+static uint8_t encoding_of(const uint8_t *options) {
+    return is_raw(options)                             ? BATON_CODEC_RAW
+           : (options[OPTION_FLAGS] & FLAG_DELTA) != 0 ? BATON_CODEC_DELTA
+                                                       : BATON_CODEC_PACKED;
 }
 
 // Returns the header's length.
 static size_t put_header(uint8_t *header, const struct base *base,
         const uint8_t *options, size_t body) {
-    uint8_t flags = options[OPTION_FLAGS];
-    bool is_delta = (flags & FLAG_DELTA) != 0;
+    uint8_t encoding = encoding_of(options);
     uint32_t restart = restart_of(options);
     uint8_t mode = options[OPTION_BASE];
-    size_t len = LENGTHS_OFF + 3 * (restart + 1);
+    size_t len = HEADER_LENGTHS + 3 * (restart + 1);
     memset(header, 0, len);
     memcpy(header, "BatP\1", 5);
-    header[5] = is_delta ? BATON_CODEC_DELTA : BATON_CODEC_PACKED;
-    header[6] = has_digest(options) ? FEATURE_DIGEST : 0;
-    header[7] = (mode & 12) != 12 ? base->machine : (mode >> 4) % 3;
+    header[HEADER_ENCODING] = encoding;
+    header[HEADER_FEATURES] = has_digest(options) ? FEATURE_DIGEST : 0;
+    header[HEADER_MACHINE] =
+            (mode & 12) != 12 ? base->machine : (mode >> 4) % 3;
     put_tables(header, options);
-    put_u32(header + NEW_BYTES_OFF,
-            image_bytes(options) + (has_digest(options) ? DIGEST_BYTES : 0));
-    put_u32(header + 16, is_delta ? (uint32_t)base->image.len : 0);
-    put_u16(header + 20, 2);
-    put_u16(header + 22, mode >> 6 == 3 ? 7 : 2);
-    put_u32(header + 24, 0x3FC80006);
-    (void)put_length(header + len - 3, body);
+    uint32_t bytes = is_raw(options) ? (uint32_t)body : image_bytes(options);
+    put_u32(header + HEADER_NEW_BYTES,
+            bytes + (has_digest(options) ? DIGEST_BYTES : 0));
+    put_u32(header + HEADER_OLD_BYTES,
+            encoding == BATON_CODEC_DELTA ? (uint32_t)base->image.len : 0);
+    put_u16(header + HEADER_OLD_CODE, 2);
+    put_u16(header + HEADER_NEW_CODE, mode >> 6 == 3 ? 7 : 2);
+    put_u16(header + HEADER_AREAS, 6);
+    put_u16(header + HEADER_AREAS + 2, 0x3FC8);
+    put_u16(header + len - 3, (uint16_t)body);
     return len;
 }
 
@@ -224,9 +233,7 @@ static bool read_input(struct trial *self, const uint8_t *data, size_t size) {
     const uint8_t *body = data + OPTION_BYTES;
     size_t len = size - OPTION_BYTES;
     bool is_whole = (data[OPTION_FLAGS] & FLAG_WHOLE) != 0;
-    size_t head = is_whole       ? 0
-                  : is_raw(data) ? put_raw(payload, len)
-                                 : put_header(payload, base, data, len);
+    size_t head = is_whole ? 0 : put_header(payload, base, data, len);
     memcpy(payload + head, body, len);
     self->options = data;
     self->job = (struct payloads_job){.payload = payload,
@@ -318,7 +325,7 @@ static int fit(struct trial *self, struct payloads *result, int err) {
             || (self->options[OPTION_FLAGS] & FLAG_WHOLE) != 0) {
         return err;
     }
-    put_u32(self->payload + NEW_BYTES_OFF,
+    put_u32(self->payload + HEADER_NEW_BYTES,
             result->reached - less
                     + (has_digest(self->options) ? DIGEST_BYTES : 0));
     err = baton_codec_header_read(self->payload, self->job.len, &self->info);
