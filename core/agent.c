@@ -319,8 +319,11 @@ static int judge_source(
     return !trust->has_root && vouched ? 0 : BATON_ERR_UNSIGNED;
 }
 
-static bool is_busy(const struct baton_agent *self) {
-    return self->state != BATON_AGENT_IDLE && self->state != BATON_AGENT_TRIAL;
+// Also while it waits before it asks the server again.
+static bool is_on_trial(const struct baton_agent *self) {
+    return self->state == BATON_AGENT_TRIAL
+           || (self->state == BATON_AGENT_WAITING
+                   && self->wait_state == BATON_AGENT_TRIAL);
 }
 
 static void copy_source(
@@ -368,7 +371,8 @@ static void start_check(struct baton_agent *self) {
 
 int baton_agent_check(
         struct baton_agent *self, const struct baton_agent_source *source) {
-    if (is_busy(self)) {
+    bool is_trial = is_on_trial(self);
+    if (self->state != BATON_AGENT_IDLE && !is_trial) {
         return BATON_ERR_STATE;
     }
     if (source->url == NULL || strlen(source->url) >= sizeof(self->url)) {
@@ -382,7 +386,7 @@ int baton_agent_check(
         return err;
     }
     copy_source(self, source);
-    if (self->state == BATON_AGENT_TRIAL) {
+    if (is_trial) {
         self->wants_check = true;
     } else {
         start_check(self);
@@ -460,9 +464,7 @@ int baton_agent_run(struct baton_agent *self,
 }
 
 void baton_agent_cancel(struct baton_agent *self) {
-    bool is_trial = self->state == BATON_AGENT_TRIAL
-                    || self->wait_state == BATON_AGENT_TRIAL;
-    if (!is_trial && self->state != BATON_AGENT_REBOOTING) {
+    if (!is_on_trial(self) && self->state != BATON_AGENT_REBOOTING) {
         baton_agent_parts_close(self);
         baton_update_abort(&self->scratch.fetch.update);
         baton_agent_parts_go(self, BATON_AGENT_IDLE, PHASE_REST);

@@ -123,7 +123,8 @@ static int hash_some(struct baton_agent *self) {
 }
 
 int baton_agent_identity_step(struct baton_agent *self) {
-    if (self->at == 0 && self->identity_bytes == 0) {
+    // Also after a check that was given up half-way here.
+    if (self->at == 0) {
         int err = start_hash(self);
         if (err != 0 || self->is_identified) {
             return err;

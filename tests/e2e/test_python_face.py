@@ -284,6 +284,24 @@ def test_check(plain):
     assert report["operations"] == 0
 
 
+@both
+def test_given_up_while_it_reads_what_runs(plain):
+    # The next check knows all the same that this runs already.
+    sha256 = plain.publish("fw.bin", (plain.folder / "v1.img").read_bytes())
+    console, report = plain.run(f"""
+agent = baton.Agent()
+for steps in (1, 2, 9, 1000):
+    agent.check({URL!r}, sha256="{sha256}")
+    for _ in range(steps):
+        if agent.step() == baton.IDLE:
+            break
+    agent.cancel()
+print(steps, agent.state == baton.IDLE, agent.error, agent.status()["to"] == "")
+""")
+    assert console[1] == "1000 True 0 True"
+    assert "GET" not in plain.server.log()
+
+
 # ---- TLS -------------------------------------------------------------------
 
 @pytest.fixture
@@ -702,6 +720,23 @@ def test_hooks_of_a_trial(plain):
         f"print(baton.update({URL!r}, allow_unsigned=True, decide=decide))\n"
         "print(asked)\n")
     assert console[-2:] == ["False", "[3, 3, 3]"]
+    assert runs(report) == ("ota_1", "v2", "VALID")
+
+
+@both
+def test_another_server_during_a_trial(plain):
+    # The first one does not answer; meanwhile the script asks elsewhere.
+    plain.maps += ["--map", "192.168.4.9:80=127.0.0.1:1"]
+    console, report = stage(
+        plain, "if old: go()\n"
+        "agent = baton._agent\n"
+        "agent.check('http://192.168.4.9/x', allow_unsigned=True)\n"
+        "while agent.step() != baton.WAITING: pass\n"
+        f"agent.check({URL!r}, allow_unsigned=True)\n"
+        "attempt(agent.revert)\n"
+        "agent._run(until=lambda agent: not agent.on_trial())\n"
+        "print(agent.on_trial(), agent.error)\n")
+    assert "raises BATON_ERR_STATE" in console[-2] and console[-1] == "False 0"
     assert runs(report) == ("ota_1", "v2", "VALID")
 
 

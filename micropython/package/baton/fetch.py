@@ -212,7 +212,6 @@ def _take_block(agent):
     import gc
 
     block = None
-    agent.port.takes_block = False  # once is enough
     if not agent.encrypted:
         from .block import eraser
 
@@ -231,7 +230,8 @@ def _take_block(agent):
 
 def begin_update(agent, off):
     journal, release = agent.journal, agent.release
-    if agent.port.takes_block and (not off or agent.map is not None):
+    wants_block = agent.port.takes_block and agent.flash is agent.plain_flash
+    if wants_block and (not off or agent.map is not None):
         _take_block(agent)
     agent.suspect = journal.marked * _SECTOR if off else 0
     agent.has_head = off != 0

@@ -341,6 +341,7 @@ class Agent:
         self.keys_fetched = self.is_fresh = self.held_back = False
         self.wants_check = False
         self.at = 0
+        self.sha = None  # of an identity that was cut short
         self.buf = bytearray(4096)
         from . import channel
 
@@ -358,7 +359,8 @@ class Agent:
     def check(self, url, sha256, flags, stream, authorization, codec):
         from . import trust, web
 
-        if self.state not in (_IDLE, _TRIAL):
+        is_trial = self.is_on_trial()
+        if self.state != _IDLE and not is_trial:
             raise OSError(_STATE)
         scheme = url[:8]
         is_https = scheme == "https://"
@@ -375,7 +377,7 @@ class Agent:
         self.url = url
         self.sha256 = sha256
         self.codec_state = codec
-        if self.state == _TRIAL:
+        if is_trial:
             self.wants_check = True
         else:
             self.start_check()

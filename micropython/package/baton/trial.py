@@ -487,7 +487,7 @@ def revert(agent):
         raise OSError(_ERR_SLOT)
     agent.update = None
     agent.other = agent.target
-    agent.sha = agent.identity = None
+    agent.sha = None
     agent.buf = bytearray(_SECTOR)
     agent.go(_VERIFYING, _go_back)
 
