@@ -174,8 +174,8 @@ static bool has_digest(const uint8_t *options) {
 // Mostly short: long images say little that short ones do not.
 static uint32_t image_bytes(const uint8_t *options) {
     uint32_t n = get_u16(options + OPTION_NEW);
-    bool is_long = n >> 12 == 15;
-    return 1 + (is_long ? n % 1024 : n % 250)
+    bool is_long = n >> 11 == 31;
+    return 1 + (is_long ? n % 1024 : n % 128)
            + restart_of(options) * BATON_CODEC_SEGMENT_BYTES;
 }
 
