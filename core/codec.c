@@ -37,13 +37,15 @@ uint32_t baton_codec_body_end(const struct baton_codec_info *info) {
 
 static void decode_header(const uint8_t *head, struct baton_codec_info *out) {
     memcpy(&out->encoding, head + HEADER_ENCODING, 7);
-    const uint8_t *at = head + HEADER_WORDS;
-    out->new_bytes = baton_codec_word(at, 4);
-    out->old_bytes = baton_codec_word(at + 4, 4);
-    out->old_code = baton_codec_word(at + 8, 2);
-    out->new_code = baton_codec_word(at + 10, 2);
-    out->areas[0] = baton_codec_word(at + 12, 4);
-    out->areas[1] = baton_codec_word(at + 16, 4);
+    uint32_t words[5];
+    for (unsigned i = 0; i < 5; i++) {
+        words[i] = baton_codec_word(head + HEADER_WORDS + 4 * i, 4);
+    }
+    out->new_bytes = words[0];
+    out->old_bytes = words[1];
+    out->code = words[2];
+    out->areas[0] = words[3];
+    out->areas[1] = words[4];
     memcpy(out->new_sha256, head + HEADER_SHA256, SHA);
     memcpy(out->old_sha256, head + HEADER_SHA256 + SHA, SHA);
 }

@@ -90,7 +90,6 @@ static void update(
     int seen = *counter & 7;
     int step = ((yes ? 4095 : -4096) - p) * 256 >> rates[seen];
     p += (step + (int)(self->dice >> 24)) >> 8;
-    p = p < -4095 ? -4095 : p > 4094 ? 4094 : p;
     if (seen < limit && (self->dice >> 16 & odds[seen]) == 0) {
         seen++;
     }

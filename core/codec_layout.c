@@ -69,7 +69,7 @@ static void add(struct codec_layout *layout, uint32_t off, uint32_t addr,
 void baton_codec_layout_read(struct codec *self, bool from_new) {
     const struct baton_codec_info *info = self->info;
     struct codec_layout *layout = &self->layout[from_new];
-    uint32_t code = from_new ? info->new_code : info->old_code;
+    uint32_t code = from_new ? info->code >> 16 : info->code;
     uint32_t end = from_new ? info->new_bytes : info->old_bytes;
     uint32_t known = from_new ? self->new_off : end;
     uint32_t off = BATON_IMAGE_HEADER_BYTES;

@@ -33,8 +33,8 @@ static uint32_t bits_of(uint32_t value, uint32_t most) {
     return bits;
 }
 
-static uint32_t flag(bool is_set, uint32_t bit) {
-    return (uint32_t)is_set << bit;
+static uint32_t flag(uint32_t is_set, uint32_t bit) {
+    return is_set << bit;
 }
 
 static uint32_t new_addr(const struct codec *self) {
@@ -204,7 +204,7 @@ static void put_unit(struct codec *self) {
 }
 
 static void predict(struct codec *self, int32_t delta) {
-    const struct codec_unit *unit = &self->unit;
+    struct codec_unit *unit = &self->unit;
     self->predicted = baton_codec_unit_build(
             unit, unit->target + (uint32_t)delta, new_addr(self));
 }
@@ -354,8 +354,7 @@ static void step_byte(struct codec *self) {
 // Are the next bytes all as predicted?
 static void ask_run(struct codec *self) {
     if (self->sure == 0 && self->run >= RUN_AFTER
-            && self->new_off >= self->next_run
-            && self->new_end - self->new_off >= RUN_BYTES) {
+            && self->new_off >= self->next_run) {
         if (baton_codec_ask(self, &self->model.run)) {
             self->sure = RUN_BYTES;
         } else {

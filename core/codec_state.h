@@ -192,9 +192,8 @@ struct codec {
     uint32_t phase_first;
 
     // The copy
-    bool copying;
-    bool from_new;
-    bool had_run;
+    uint32_t copying;  // bool, as are
+    uint32_t from_new; // and window_new
     uint32_t source;
     uint32_t bound;    // where the unit ends
     uint32_t pending;  // its end, when its prediction failed
@@ -210,7 +209,7 @@ struct codec {
     struct codec_view view;
     uint32_t window_off;
     uint32_t window_len;
-    bool window_new;
+    uint32_t window_new;
     uint32_t new_end; // of this restart segment
     uint32_t in_left; // bytes of the segment that are not in `in` yet
 
@@ -258,19 +257,20 @@ void baton_codec_unit_read(
 // (1); of CODEC_HI without a lo part.
 uint32_t baton_codec_unit_target(
         struct codec_unit *unit, uint32_t addr, unsigned side);
-// The unit for another target at another address. Where it cannot express
-// that, bits are lost.
+// The unit's bytes for another target at another address; as they are where it
+// cannot express that.
 uint32_t baton_codec_unit_build(
-        const struct codec_unit *unit, uint32_t target, uint32_t addr);
+        struct codec_unit *unit, uint32_t target, uint32_t addr);
 // After a CODEC_HI became `word` at `addr`: what its register holds now.
 void baton_codec_unit_note(struct codec_unit *unit, uint32_t old_addr,
         uint32_t word, uint32_t addr, struct codec_registers *registers);
 
 // ---- codec_layout.c: the images' segments, and their bytes
 
-// Of what lies at an offset, or at an address; NULL: nothing.
+// What lies at an offset; NULL: nothing.
 const struct codec_segment *baton_codec_layout_find(
         const struct codec_layout *layout, uint32_t off);
+// Where an address points.
 enum codec_place baton_codec_layout_place(
         const struct codec_layout *layout, uint32_t addr);
 // Reads an image's bytes; of the new one those that wait are written first.

@@ -150,19 +150,22 @@ uint32_t baton_codec_unit_target(
 }
 
 uint32_t baton_codec_unit_build(
-        const struct codec_unit *unit, uint32_t target, uint32_t addr) {
-    struct codec_unit built = *unit;
+        struct codec_unit *unit, uint32_t target, uint32_t addr) {
+    uint32_t was = unit->word;
     uint32_t number = target - base_of(unit, addr, 1);
     if (unit->kind == CODEC_HI) {
         number += 0x800; // the lo part is signed
     } else if (unit->kind == CODEC_BACK) {
         number = 0 - number;
     }
-    (void)exchange(&built, &number);
-    return unit->kind == CODEC_HI
-                           || baton_codec_unit_target(&built, addr, 1) == target
-                   ? built.word
-                   : unit->word;
+    (void)exchange(unit, &number);
+    uint32_t word = unit->word;
+    if (unit->kind != CODEC_HI
+            && baton_codec_unit_target(unit, addr, 1) != target) {
+        word = was;
+    }
+    unit->word = was;
+    return word;
 }
 
 // ---- Data

@@ -138,8 +138,8 @@ static bool find_target(const struct encoder *self, uint32_t *target) {
 }
 
 static bool is_elsewhere(struct encoder *self) {
-    const struct codec *model = self->model;
-    const struct codec_unit *unit = &model->unit;
+    struct codec *model = self->model;
+    struct codec_unit *unit = &model->unit;
     uint32_t target;
     if (!goes_on(self, unit->len) || !find_target(self, &target)
             || baton_codec_unit_build(
@@ -182,7 +182,8 @@ static bool is_run(struct encoder *self) {
     self->is_trial = true;
     self->trial_failed = false;
     self->model->sure = 64;
-    while (!self->trial_failed && self->model->sure > 0) {
+    while (!self->trial_failed && self->model->sure > 0
+            && self->model->new_off < self->model->new_end) {
         step_trial(self);
     }
     self->is_trial = false;

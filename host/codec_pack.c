@@ -33,8 +33,7 @@ static size_t put_header(uint8_t *at, const struct baton_codec_info *info,
     at[11] = info->map_eighth;
     put_u32(at + 12, info->new_bytes);
     put_u32(at + 16, info->old_bytes);
-    put_u16(at + 20, (uint16_t)info->old_code);
-    put_u16(at + 22, (uint16_t)info->new_code);
+    put_u32(at + 20, info->code);
     put_u32(at + 24, info->areas[0]);
     put_u32(at + 28, info->areas[1]);
     memcpy(at + 32, info->new_sha256, BATON_SHA256_BYTES);
@@ -71,14 +70,14 @@ static int fill_info(struct codec_pack *self,
     info->map_eighth = settings->map_eighth;
     if (new_image != NULL && self->encoding != BATON_CODEC_RAW) {
         info->machine = (uint8_t)new_image->layout.machine;
-        info->new_code = new_image->code;
+        info->code = new_image->code << 16;
         info->features = ends_with_digest(self) ? CODEC_FEATURE_DIGEST : 0;
         memcpy(info->areas, new_image->areas, sizeof(info->areas));
     }
     int err = hash(self->new, self->new_len, info->new_sha256);
     if (err == 0 && old_image != NULL && self->encoding == BATON_CODEC_DELTA) {
         info->old_bytes = self->old_len;
-        info->old_code = old_image->code;
+        info->code |= old_image->code & 0xFFFF;
         err = hash(self->old, self->old_len, info->old_sha256);
     }
     return err;

@@ -57,8 +57,8 @@ struct baton_codec_info {
     uint8_t profile;         // enum baton_codec_profile that holds it
     uint32_t new_bytes;
     uint32_t old_bytes; // the base's length; 0: needs none
-    uint32_t old_code;  // a bit for each segment that holds code
-    uint32_t new_code;
+    uint32_t code; // a bit for each segment that holds code, from bit 0 on of
+                   // the base, from bit 16 on of the image
     // Addresses outside the segments that pointers may have: 64 KiB units, from
     // the high half on as many as the low half says.
     uint32_t areas[BATON_CODEC_AREAS_MAX];

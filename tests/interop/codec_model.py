@@ -313,8 +313,7 @@ class Decoder:
 
     def may_run(self):
         return (self.sure == 0 and self.run >= 48
-                and len(self.out) >= self.next_run
-                and self.end - len(self.out) >= 64)
+                and len(self.out) >= self.next_run)
 
     def step_run(self):
         if self.coder.ask(self.tables["run"], 0):

@@ -74,7 +74,7 @@ class Coder:
         self.dice = (self.dice * 1664525 + 1013904223) & MASK
         p, seen = divmod(counters[key], 8)
         step = ((8191 if yes else 0) - p) * 256 >> self.RATES[seen]
-        p = min(max(p + (step + (self.dice >> 24) >> 8), 1), 8190)
+        p += step + (self.dice >> 24) >> 8
         if seen < limit and (self.dice >> 16) % self.ODDS[seen] == 0:
             seen += 1
         counters[key] = p * 8 + seen
