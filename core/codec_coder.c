@@ -24,6 +24,8 @@ static const uint16_t logarithm[32] = {2484, 2307, 2129, 2025, 1952, 1895, 1848,
         1552, 1539, 1527, 1515, 1503, 1492, 1482, 1472, 1462, 1453, 1444, 1435,
         1427};
 
+#define OCTAVE 177 // 256 times the logarithm of 2
+
 static int squash(int x) {
     unsigned magnitude = (unsigned)(x < 0 ? -x : x);
     if (magnitude > 3071) {
@@ -40,8 +42,12 @@ static int stretch(int p) {
     // bits; that of the other side is near a parabola.
     int q = 4096 - (p < 0 ? -p : p);
     int x = -(q >> 5) - ((q * q >> 7) * 197 >> 19);
+    if (q > 511) {
+        q >>= 4;
+        x -= 4 * OCTAVE;
+    }
     for (; q > 31; q >>= 1) {
-        x -= 177;
+        x -= OCTAVE;
     }
     x += logarithm[q];
     return p < 0 ? -x : x;

@@ -108,6 +108,7 @@ struct codec_unit {
     uint32_t class;   // a context
     uint32_t word;    // its bytes
     uint32_t target;  // what it refers to
+    uint32_t number;  // that, relative to its base
     uint32_t reg;     // that an instruction writes, or seems to
     uint32_t base[2]; // what an immediate adds to, in base and new image
 };

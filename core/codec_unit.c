@@ -142,17 +142,23 @@ static uint32_t base_of(
     }
 }
 
+static uint32_t number_of(struct codec_unit *unit) {
+    uint32_t number = exchange(unit, NULL);
+    return unit->kind == CODEC_BACK ? 0 - number : number;
+}
+
 uint32_t baton_codec_unit_target(
         struct codec_unit *unit, uint32_t addr, unsigned side) {
-    uint32_t number = exchange(unit, NULL);
-    return base_of(unit, addr, side)
-           + (unit->kind == CODEC_BACK ? 0 - number : number);
+    return base_of(unit, addr, side) + number_of(unit);
 }
 
 uint32_t baton_codec_unit_build(
         struct codec_unit *unit, uint32_t target, uint32_t addr) {
     uint32_t was = unit->word;
     uint32_t number = target - base_of(unit, addr, 1);
+    if (number == unit->number) {
+        return was; // most often
+    }
     if (unit->kind == CODEC_HI) {
         number += 0x800; // the lo part is signed
     } else if (unit->kind == CODEC_BACK) {
@@ -327,16 +333,18 @@ void baton_codec_unit_read(
     } else if (view->place == CODEC_PLACE_DATA) {
         read_data(view, unit);
     }
-    if (unit->kind != CODEC_PLAIN) {
-        unit->target = baton_codec_unit_target(unit, view->addr, 0);
+    if (unit->kind == CODEC_PLAIN) {
+        return;
     }
+    unit->number = number_of(unit);
     if (unit->kind == CODEC_HI) {
-        unit->target += find_lo(view, unit->reg);
-        // lui loads numbers, too.
-        if (is_lui(unit->word)
-                && baton_codec_layout_place(view->layout, unit->target)
-                           == CODEC_PLACE_NONE) {
-            unit->kind = CODEC_PLAIN;
-        }
+        unit->number += find_lo(view, unit->reg);
+    }
+    unit->target = base_of(unit, view->addr, 0) + unit->number;
+    // lui loads numbers, too.
+    if (unit->kind == CODEC_HI && is_lui(unit->word)
+            && baton_codec_layout_place(view->layout, unit->target)
+                       == CODEC_PLACE_NONE) {
+        unit->kind = CODEC_PLAIN;
     }
 }
