@@ -10,7 +10,8 @@ of them go into one .literal section, once each, all code into one .text, and
 all constants into .data.rel.ro, which may hold addresses and is loaded into
 data memory: ESP32 reads instruction memory by whole words only. Symbols become
 global, so that relocations name them. Calls of functions of this file become
-direct, and instructions take their 16-bit form where they have one.
+direct, and instructions take their 16-bit form where they have one, or
+another that is shorter (xtensa_short.py).
 
 Object: llvm-mc leaves a placeholder in the immediate of an l32r that carries a
 relocation, and mpy_ld.py adds to what it finds there: it becomes 0. Calls it
@@ -20,6 +21,8 @@ without windows refuses the relocations of such calls: settle takes them out.
 # SPDX-License-Identifier: MIT
 import re
 import sys
+
+from xtensa_short import shorten
 
 LITERAL = re.compile(r"\s+\.literal\s+(\S+?),\s*(\S+)")
 LABEL = re.compile(r"([A-Za-z_.$][\w.$]*):")
@@ -147,7 +150,7 @@ def rewrite(text):
     if any(".LJTI" in value for value in literals.values()):
         raise Failure("a jump table: compile with -fno-jump-tables")
     code = return_at_once(call_directly(code, literals, defined(code)))
-    code = [narrow(line) for line in code]
+    code = shorten([narrow(line) for line in code], literals)
     used = set(re.findall(r"\.LCPI\w+", "\n".join(code)))
     out = ["\t.section\t.literal,\"ax\",@progbits", "\t.p2align\t2"]
     for name, value in literals.items():

@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "port" / "qemu-rv32" / "tools"))
 import board_trials  # noqa: E402
 import qemu_board  # noqa: E402
 from board_trials import IMAGE_ADDR, NEW, OLD  # noqa: E402
+from test_virtual_esp32 import SIGNATURE  # noqa: E402
 
 BUILD = ROOT / "build" / "board"
 
@@ -62,6 +63,36 @@ def test_the_native_module_updates_the_board(natmod, tmp_path):
         board.reset()
         assert board.wait_boot() == f"ota_1 {NEW}"
         assert int(board.run(board_trials.STATE)) == board_trials.VALID
+
+
+DECODE = """head = open("payload", "rb").read(512)
+i = _baton.payload(head)
+u = _baton.begin(f, 1 - run, run, 5, i[4], 0, i[5])
+state = bytearray(i[3])
+c = _baton.codec(u, run, head, state)
+with open("payload", "rb") as file:
+    more, data = False, file.read(700)
+    while data or more:
+        used, more, safe = _baton.push(c, data)
+        data = data[used:] or (b"" if more else file.read(700))
+_baton.finish(c)
+print(_baton.end(u)[4], safe)
+_baton.switch(f, 2, 2, 1 - run, 0)
+"""
+def test_the_stock_module_decodes_on_the_board(baton, natmod, tmp_path):
+    """A delta against what runs, and a signature; what was decoded boots."""
+    module = natmod("rv32imc", "stock").read_bytes()
+    baton("pack", BUILD / "v1.26.1.app-bin", "--from", BUILD / "v1.26.0.app-bin", "-o",
+          tmp_path / "payload", code=0)
+    trials = board_trials.Trials(BUILD, tmp_path, quiet=True)
+    with trials.board() as board:
+        board.wait_boot()
+        put_file(board, "_baton.mpy", module)
+        put_file(board, "payload", (tmp_path / "payload").read_bytes())
+        assert board.run(SIGNATURE).split() == ["True", "False"]
+        assert f"{NEW} {trials.size // 4096 * 4096}" in board.run(START + DECODE)
+        board.reset()
+        assert board.wait_boot() == f"ota_1 {NEW} on trial"
 
 
 def test_push_to_the_board(baton, tmp_path):

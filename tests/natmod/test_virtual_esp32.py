@@ -173,9 +173,8 @@ for bad in ((_baton.flash, None, 5), (_baton.write, update, 5), (_baton.flash, N
         "AttributeError", "TypeError", "TypeError"]
 
 
-def test_signature(board):
-    """The example of RFC 7515, appendix A.3."""
-    script = """
+# The example of RFC 7515, appendix A.3.
+SIGNATURE = """
 import _baton, binascii, hashlib
 def b64(text):
     text = text.replace("-", "+").replace("_", "/")
@@ -186,7 +185,10 @@ signature = b64("DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlS
 print(_baton.verify_p256(key, hashlib.sha256(text).digest(), signature))
 print(_baton.verify_p256(key, hashlib.sha256(text + b".").digest(), signature))
 """
-    console, _ = board.run(script)
+
+
+def test_signature(board):
+    console, _ = board.run(SIGNATURE)
     assert console.splitlines()[-2:] == ["True", "False"]
 
 

@@ -46,7 +46,7 @@ def programs(repo, tmp_path_factory):
     objects = []
     for number, source in enumerate(sources):
         objects.append(folder / f"{number}.bc")
-        call(tools["clang"], "--target=xtensa", "-emit-llvm", "-Os", *FLAGS, "-fno-jump-tables",
+        call(tools["clang"], "--target=xtensa", "-emit-llvm", "-Oz", *FLAGS, "-fno-jump-tables",
              "-fno-builtin", "-fomit-frame-pointer", "-nostdinc", "-isystem", include, "-isystem",
              "scripts/freestanding", "-c", source, "-o", objects[-1])
     call(tools["llvm-link"], *objects, "-o", folder / "linked.bc")
