@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
-from micropython_shim import load  # noqa: E402
+from micropython_shim import load_package  # noqa: E402
 
 AGAIN, DNS, CONNECT, RESET = -11, -371, -372, -373
 WAIT_MS = 100
@@ -24,7 +24,7 @@ LIMITS = {"connect_ms": "_CONNECT_MS", "answer_ms": "_ANSWER_MS",
           "rate_bytes_s": "_RATE_BYTES", "body_bytes": "_BODY_MAX",
           "redirects": "_REDIRECTS_MAX", "url_bytes": "_LINE_MAX"}
 
-web = load(ROOT, "web")
+web, url = load_package(ROOT, "web", "url")
 usual = {name: getattr(web, name) for name in LIMITS.values()}
 
 
@@ -103,6 +103,7 @@ def make(fields):
         setattr(web, constant, int(fields.get(name, usual[constant])))
     if web._REDIRECTS_MAX == 255:
         web._REDIRECTS_MAX = 0
+    url.LENGTH_MAX = int(fields.get("url_bytes", 1024))
     web._BUF = int(fields.get("buf", 512))
     return web.Http(Stream(fields), Clock(fields), fields.get("authorization"))
 

@@ -25,10 +25,7 @@ DOES = ([("boot", cause) for cause in range(8)] * 2 + [("mark", 0), ("network", 
 
 @pytest.fixture(scope="module")
 def parts():
-    load_package(ROOT)
-    from baton import policy, trial
-
-    return policy, trial
+    return load_package(ROOT, "policy", "trial", "journal")[:2]
 
 
 class Otadata:

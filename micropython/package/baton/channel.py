@@ -204,9 +204,10 @@ def _fetch_keys(agent, why):
 
 
 def _keys_open(agent):
-    from . import manifest, web
+    from . import manifest
+    from .url import place_of
 
-    url = web.place_of(agent.url, "keys.jws")
+    url = place_of(agent.url, "keys.jws")
     try:
         is_open = _open_document(agent, url, manifest.KEYS_MAX)
     except OSError as exc:

@@ -8,8 +8,9 @@ import struct
 import _baton
 from micropython import const
 
-from . import policy, web
+from . import policy
 from .journal import Journal, erase
+from .url import place_of
 
 _SECTOR = const(4096)
 _BLOCK = const(65536)
@@ -294,7 +295,7 @@ def mark(agent, off):
 
 
 def _list_open(agent):
-    url = web.place_of(agent.url, agent.release.list[2])
+    url = place_of(agent.url, agent.release.list[2])
     if not agent.is_open:
         agent.map = bytearray((agent.slot_bytes // _SECTOR + 7) // 8)
         agent.sha = hashlib.sha256()
@@ -390,7 +391,7 @@ def request(agent, start, end):
     release, http = agent.release, agent.http
     url = agent.url
     if release.is_signed:
-        url = web.place_of(url, release.path)
+        url = place_of(url, release.path)
     # A payload of a release is named by its digest; a plain image by its tag.
     etag = release.etag if start and not release.is_signed else ""
     if not agent.open(url, start, end, etag or None):

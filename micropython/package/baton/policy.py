@@ -45,7 +45,7 @@ _TRIED = "<BBBBI8sI"
 
 # The other files, which are forgotten where nothing of them is needed.
 _PARTS = ("block", "channel", "fetch", "journal", "manifest", "payload", "policy", "report", "trial",
-          "trust", "web")
+          "trust", "url", "web")
 
 
 def forget(*names):
