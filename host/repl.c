@@ -27,6 +27,7 @@ enum {
     ANSWER_MS = 5000,
     ENTER_TRIES = 16, // an ESP32 takes seconds to boot
     ENTER_MS = 700,
+    QUIET_MS = 300,
     OLD_CHUNK = 64, // for a REPL without raw-paste mode
     OLD_PAUSE_US = 10000,
 };
@@ -153,6 +154,17 @@ static void drop_input(struct repl *self) {
     self->at = 0;
 }
 
+// A board that was booting answers all that earlier tries have sent.
+static int drain(struct repl *self) {
+    int64_t until = now_ms() + ANSWER_MS;
+    int err = 0;
+    while (err == 0 && now_ms() < until) {
+        uint8_t byte;
+        err = read_byte(self, &byte, now_ms() + QUIET_MS);
+    }
+    return err == BATON_ERR_DEVICE_SILENT ? 0 : err;
+}
+
 // A board that boots, or a script that catches the interrupt, takes a few
 // tries.
 int repl_enter(struct repl *self) {
@@ -169,6 +181,9 @@ int repl_enter(struct repl *self) {
         }
         if (err == 0) {
             err = skip_to(self, ">", ENTER_MS);
+        }
+        if (err == 0 && i > 0) {
+            err = drain(self);
         }
         if (err == 0 || err == BATON_ERR_SERIAL) {
             return err;

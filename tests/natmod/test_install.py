@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from test_push import Device
+from wire import Wire
 
 MPREMOTE = "tools/mpremote/mpremote.py"
 
@@ -47,6 +48,16 @@ def test_picks_the_package_by_the_firmware(device, packages, size):
     # Once more over what is there.
     assert install(device, *["--small"] * bool(size)).stdout == ""
     check_files(device, packages, f"baton-{size}x64")
+
+
+def test_waits_for_a_board_that_boots(device, packages):
+    """What the tries before have sent is still in the line when the prompt comes."""
+    device.stop()
+    boots = 'stty raw -echo; sleep 4; exec "$0" "$@"'
+    device.wire = Wire(["sh", "-c", boots, device.baton, "sim", "--flash", "dev.bin", "--fs", "fs",
+                        "--timeout", "100"], cwd=device.folder)
+    install(device, "--small")
+    check_files(device, packages, "baton-small-x64")
 
 
 def test_refusals(device, packages, tmp_path):
