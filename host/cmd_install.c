@@ -229,7 +229,7 @@ static int send_package(struct install *self, const cJSON *package) {
             return err;
         }
     }
-    int err = device_start(&self->repl, device_script_install);
+    int err = device_serve(&self->repl, device_script_install);
     cJSON_ArrayForEach(pair, urls) {
         if (err == 0) {
             err = send_pair(self, pair, false);

@@ -228,7 +228,7 @@ static int verify(struct push *self) {
 
 // From the first question to the switch.
 static int run_session(struct push *self) {
-    int err = device_start(&self->repl, device_script_push);
+    int err = device_serve(&self->repl, device_script_push);
     if (err == 0) {
         err = ask_slot(self);
     }

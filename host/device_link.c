@@ -114,3 +114,9 @@ int device_start(struct repl *self, const char *script) {
     const char *const pieces[] = {device_script_link, script, NULL};
     return repl_start(self, pieces);
 }
+
+// Its imports are looked for in the file system first.
+int device_serve(struct repl *self, const char *script) {
+    int err = device_start(self, script);
+    return err != 0 ? err : device_expect_ok(self);
+}

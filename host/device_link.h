@@ -48,4 +48,7 @@ int device_open(struct repl *self, const char *command,
         const struct device_options *options);
 int device_start(struct repl *self, const char *script);
 
+// As device_start, for a script that takes commands: waits until it does.
+int device_serve(struct repl *self, const char *script);
+
 #endif

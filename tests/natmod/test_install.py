@@ -53,9 +53,10 @@ def test_picks_the_package_by_the_firmware(device, packages, size):
 def test_waits_for_a_board_that_boots(device, packages):
     """What the tries before have sent is still in the line when the prompt comes."""
     device.stop()
-    boots = 'stty raw -echo; sleep 4; exec "$0" "$@"'
+    boots = 'stty raw -echo; echo boots; sleep 4; exec "$0" "$@"'
     device.wire = Wire(["sh", "-c", boots, device.baton, "sim", "--flash", "dev.bin", "--fs", "fs",
                         "--timeout", "100"], cwd=device.folder)
+    device.wait_for("boots")
     install(device, "--small")
     check_files(device, packages, "baton-small-x64")
 
