@@ -14,11 +14,13 @@ _SPARE = 16384  # memory that is left to others
 _HEAD = 288
 _HAS_DIGEST = 23  # in the head: a SHA-256 of everything ends the image
 _DIGEST = 32
+_HELD = 32  # bytes of the head that are written last
 _PIECE = 16384  # lost at most where a connection breaks
 _COMPARED = 8192
 _NEW, _PENDING, _INVALID, _ABORTED = 0, 1, 3, 4
 _TRIES = 5
 _ERR_ON_TRIAL = -322
+_ERR_SHA256 = -233
 
 
 class Error(OSError):
@@ -144,7 +146,10 @@ class _Body:
     it begins at the offset that was asked for, or with the file."""
 
     def __init__(self, url, offset=0, tag=None):
-        import socket
+        try:
+            import usocket as socket  # not looked for in the file system
+        except ImportError:
+            import socket
 
         scheme, _, host, path = (url + "/" * (url.count("/") < 3)).split("/", 3)
         name, _, port = host.partition(":")
@@ -167,6 +172,7 @@ class _Body:
     def read_head(self, offset):
         status = int(self.stream.readline().split(None, 2)[1])
         self.size = self.tag = None
+        self.has_ranges = False
         while True:
             line = self.stream.readline().decode().strip()
             if not line:
@@ -177,6 +183,8 @@ class _Body:
                 self.size = int(value)
             elif key == "etag" and not value.startswith("W/"):
                 self.tag = value
+            elif key == "accept-ranges":
+                self.has_ranges = value == "bytes"
             elif key == "transfer-encoding":
                 raise OSError("the server sends chunks: a plain file is needed")
         if status not in (200, 206) or self.size is None:
@@ -263,10 +271,12 @@ class _File:
 
     def is_in(self, partition):
         """Whether a partition, which has the same head, holds all of the file."""
-        self.close()
-        self.at = self.again = self.known = 0
-        self.rest = b""
-        if self.first[_HAS_DIGEST] and self.size > _HEAD + _DIGEST:
+        by_ranges = self.body and self.body.has_ranges
+        if by_ranges or self.at != len(self.first):
+            self.close()
+            self.at = self.again = self.known = 0
+            self.rest = b""
+        if by_ranges and self.first[_HAS_DIGEST] and self.size > _HEAD + _DIGEST:
             known = self.is_digest_in(partition)
             if known is not None:
                 return known
@@ -321,52 +331,86 @@ class _Sectors:
         self.old = bytearray(_SECTOR)
         self.skipped = False  # the sector before
 
+    def write(self, at, data):
+        off = 0
+        while off < len(data):
+            if not self.is_right(at + off, data[off:off + _SECTOR]):
+                if self.skipped:
+                    self.skipped = False
+                    self.slot.readblocks((at + off) // _SECTOR - 1, self.old)
+                    self.slot.writeblocks((at + off) // _SECTOR - 1, self.old)
+                self.slot.writeblocks((at + off) // _SECTOR, data[off:])
+                return
+            self.skipped = True
+            off += _SECTOR
+
     def is_right(self, at, data):
         old = self.old
         self.slot.readblocks(at // _SECTOR, old)
         # Blank is believed of no flash that was not erased here.
         return old == data and not (old[0] & old[-1] == 255 and all(b == 255 for b in old))
 
-    def differs(self, at):
-        if self.skipped:
-            self.skipped = False
-            self.slot.readblocks(at // _SECTOR - 1, self.old)
-            self.slot.writeblocks(at // _SECTOR - 1, self.old)
-
-    def write(self, at, data):
-        off = 0
-        while off < len(data):
-            if not self.is_right(at + off, data[off:off + _SECTOR]):
-                self.differs(at + off)
-                self.slot.writeblocks((at + off) // _SECTOR, data[off:])
-                return
-            self.skipped = True
-            off += _SECTOR
-
-
-def _write(device, file, update, buf, progress):
-    """The module writes the first sector, of which it holds the head back, and
-    the last, which can be a part of one. Between them the larger the pieces, the
-    fewer the erase commands."""
-    buf = memoryview(buf)
-    sectors = _Sectors(device.slot)
-    last = (file.size - 1) // _SECTOR * _SECTOR
-    at = min(_SECTOR, file.size)
-    file.fill(buf[:at])
-    _call(_baton.write, update, buf[:at])
-    while at < file.size:
-        end = min(at + len(buf) - at % len(buf), last) if at < last else file.size
-        piece = buf[:end - at]
-        file.fill(piece)
-        if at < last:
-            sectors.write(at, piece)
+    def write_first(self, data):
+        """All but the head, which stays erased: without it there is no image."""
+        self.head = bytes(data[:_HELD])
+        if self.slot.info()[5]:  # encrypted: 0xFF is not what is erased
+            for n in range(len(data) // _SECTOR):
+                self.slot.ioctl(6, n)
+            self.slot.writeblocks(0, data[_HELD:], _HELD)
         else:
-            sectors.differs(at)
-            _call(_baton.write, update, piece, at)
-        at = end
+            data[:_HELD] = b"\xff" * _HELD
+            self.slot.writeblocks(0, data)
+
+    def check(self, size, sha256, buf):
+        import hashlib
+
+        sha = hashlib.sha256()
+        for at in range(0, size, len(buf)):
+            piece = buf[:size - at]
+            self.slot.readblocks(at // _SECTOR, piece, 0)
+            if at == 0:
+                piece[:_HELD] = self.head
+            sha.update(piece)
+        if sha.digest() != sha256:
+            raise Error(_ERR_SHA256)
+
+    def write_head(self):
+        self.slot.writeblocks(0, self.head, 0)
+
+
+def _write(slot, file, sha256, buf, progress):
+    """The larger the pieces, the fewer the commands to the flash."""
+    sectors = _Sectors(slot)
+    at = 0
+    while at < file.size:
+        count = min(len(buf), file.size - at)
+        file.fill(buf[:count])
+        whole = -(-count // _SECTOR) * _SECTOR
+        buf[count:whole] = b"\xff" * (whole - count)
+        if at:
+            sectors.write(at, buf[:whole])
+        else:
+            sectors.write_first(buf[:whole])
+        at += count
         if progress:
             progress(at, file.size)
     file.close()
+    if sha256:
+        sectors.check(file.size, sha256, buf)
+    sectors.write_head()
+
+
+def _switch(device):
+    """ESP-IDF reads the image back, verifies it, and chooses it, on trial: through
+    the cache, which is quicker than anything that can be done from here."""
+    try:
+        device.slot.set_boot()
+    except OSError:
+        try:
+            device.verify()  # says what is wrong with it
+        finally:
+            device.slot.ioctl(6, 0)
+        raise
 
 
 def pull(url, sha256=None, block=None, progress=None, reset=True):
@@ -392,13 +436,14 @@ def pull(url, sha256=None, block=None, progress=None, reset=True):
             file.close()
             return False
     update = _call(_baton.begin, device.flash, _SLOT, _RUNNING, device.chip, file.size, 0, sha256)
+    _call(_baton.write, update, head)  # judges it, and writes nothing yet
+    if file.size < _HEAD:
+        _call(_baton.end, update)
     if block is None:
         # What Python's heap has taken once it keeps: TLS needs some the next time.
         block = _memory(_PIECE if url.startswith("https:") else _BLOCK)
-    _write(device, file, update, block, progress)
-    _baton.ahead(device.flash, block)
-    _call(_baton.end, update)
-    device.call(_baton.switch, device.other, _NEW)
+    _write(device.slot, file, sha256, memoryview(block), progress)
+    _switch(device)
     if reset:
         _restart()
     return True
