@@ -102,7 +102,7 @@ def _begin_identity(agent):
         if not agent.old:
             try:
                 agent.old = policy.cut(_text(app[16:48]))
-            except UnicodeError:
+            except ValueError:
                 pass
 
 

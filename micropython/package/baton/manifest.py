@@ -144,7 +144,7 @@ class _Reader:
         return self.at - start
 
     def number(self):
-        # What is no plain whole number is a float, which no field takes.
+        # What is no plain whole number is None, which no field takes.
         text, start = self.text, self.at
         is_plain = text[start] != 45
         if not is_plain:
@@ -165,7 +165,7 @@ class _Reader:
                 self.at += 1
             if not self.digits():
                 fail(_JSON_FORMAT)
-        return int(text[start:self.at]) if is_plain and count < 20 else 0.5
+        return int(text[start:self.at]) if is_plain and count < 20 else None
 
     def value(self, depth):
         c = self.peek()
@@ -228,7 +228,7 @@ def parse(text):
     try:
         str(text, "utf-8")
         out = reader.value(0)
-    except (UnicodeError, ValueError):
+    except ValueError:
         fail(_JSON_FORMAT)
     if reader.peek() or reader.at != len(text):
         fail(_JSON_FORMAT)

@@ -270,7 +270,7 @@ class Http:
         is_cut = len(line) > _LINE_MAX
         try:
             line = str(line, "utf-8")
-        except UnicodeError:
+        except ValueError:
             line = "".join(chr(c) for c in line)
         if not self.status:
             status, rest = number(line[9:])
