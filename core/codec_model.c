@@ -61,7 +61,7 @@ void baton_codec_model_begin(struct codec *self,
     }
     self->map.entries = (void *)table;
     self->map.capacity = info->map_eighth * 8u;
-    self->source = self->new_off;
+    self->view.registers = &self->registers;
     baton_codec_layout_read(self, false);
     baton_codec_layout_read(self, true);
 }
@@ -153,10 +153,9 @@ static void look(struct codec *self) {
     uint32_t left = limit - self->source;
     uint32_t skipped = self->source - self->window_off;
     view->len = left < CODEC_LOOK_BYTES ? left : CODEC_LOOK_BYTES;
-    if (self->window_new != self->from_new || skipped > self->window_len
+    if (view->layout != layout || skipped > self->window_len
             || view->len > self->window_len - skipped) {
         skipped = 0;
-        self->window_new = self->from_new;
         self->window_off = self->source;
         self->window_len =
                 left < CODEC_WINDOW_BYTES ? left : CODEC_WINDOW_BYTES;
@@ -167,7 +166,6 @@ static void look(struct codec *self) {
     view->addr = 0;
     view->place = CODEC_PLACE_NONE;
     view->layout = layout;
-    view->registers = &self->registers;
     const struct codec_segment *s =
             baton_codec_layout_find(layout, self->source);
     if (s != NULL) {

@@ -193,8 +193,8 @@ struct codec {
     uint32_t phase_first;
 
     // The copy
-    uint32_t copying;  // bool, as are
-    uint32_t from_new; // and window_new
+    uint32_t copying;  // 1: yes
+    uint32_t from_new; // 1: what is copied is of the new image
     uint32_t source;
     uint32_t bound;    // where the unit ends
     uint32_t pending;  // its end, when its prediction failed
@@ -210,7 +210,6 @@ struct codec {
     struct codec_view view;
     uint32_t window_off;
     uint32_t window_len;
-    uint32_t window_new;
     uint32_t new_end; // of this restart segment
     uint32_t in_left; // bytes of the segment that are not in `in` yet
 
