@@ -158,14 +158,14 @@ static int verify(const struct codec_pack *self) {
     return err;
 }
 
-// What fits the profiles, with and without a base: more for literals, or more
-// for the address map. Which is better depends on the image, so all are tried.
+// What fits the profiles, with and without use for the address map: more for
+// literals, or more for the map. Which is better depends on the image, so all are tried.
 #define ATTEMPTS 2
 static const struct codec_settings settings_of[2][2][ATTEMPTS] = {
         {{{{11, 9, 8}, 504 / 8}, {{10, 9, 8}, 760 / 8}},
-                {{{11, 10, 10}, 1}, {{11, 9, 9}, 1}}},
+                {{{11, 11, 9}, 1}, {{10, 10, 11}, 1}}},
         {{{{11, 11, 10}, 1952 / 8}, {{12, 11, 9}, 1568 / 8}},
-                {{{12, 12, 12}, 1}, {{12, 11, 11}, 1}}},
+                {{{12, 12, 12}, 1}, {{13, 11, 11}, 1}}},
 };
 
 static void tell_progress(const struct codec_pack *self, uint32_t done) {
@@ -176,13 +176,15 @@ static void tell_progress(const struct codec_pack *self, uint32_t done) {
 
 // The smallest of the attempts. self->payload is NULL before.
 static int encode(struct codec_pack *self, const struct codec_align *align) {
-    bool has_base = self->encoding == BATON_CODEC_DELTA;
+    // Without a base, or instructions, nothing is looked up in the map.
+    bool needs_map = self->encoding == BATON_CODEC_DELTA
+                     && align->new_image.layout.machine != CODEC_DATA;
     struct codec_pack best = {.payload = NULL};
     int err = 0;
     for (uint32_t i = 0; i < ATTEMPTS && err == 0; i++) {
         struct codec_pack attempt = *self;
         err = encode_with(
-                &attempt, align, &settings_of[self->profile][!has_base][i]);
+                &attempt, align, &settings_of[self->profile][!needs_map][i]);
         bool is_better =
                 best.payload == NULL || attempt.payload_len < best.payload_len;
         free(is_better ? best.payload : attempt.payload);
