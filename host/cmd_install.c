@@ -17,7 +17,7 @@
 
 #define COMMAND "baton install"
 
-enum { ANSWER_MS = 60000, PIECE_BYTES = 1024 };
+enum { ANSWER_MS = 60000, PIECE_BYTES = 1024, SESSIONS = 3 };
 
 // Of the number that sys.implementation._mpy is.
 enum { MPY_VERSION = 6, MPY_SUB_VERSION = 3 };
@@ -217,6 +217,20 @@ static int send_pair(struct install *self, const cJSON *pair, bool for_size) {
     return err;
 }
 
+// The files behind the first `done`, which counts those that arrived.
+static int send_files(struct install *self, const cJSON *urls, int *done) {
+    int err = device_serve(&self->repl, device_script_install);
+    while (err == 0 && *done < cJSON_GetArraySize(urls)) {
+        err = send_pair(self, cJSON_GetArrayItem(urls, *done), false);
+        *done += err == 0;
+    }
+    if (err == 0) {
+        err = device_command(&self->repl, 'Q', 0, 0, 0);
+    }
+    return err != 0 ? err : repl_finish(&self->repl, ANSWER_MS);
+}
+
+// A device that falls silent has lost bytes: it is asked for its prompt again.
 static int send_package(struct install *self, const cJSON *package) {
     const cJSON *urls = cJSON_GetObjectItem(package, "urls");
     const cJSON *pair;
@@ -229,16 +243,13 @@ static int send_package(struct install *self, const cJSON *package) {
             return err;
         }
     }
-    int err = device_serve(&self->repl, device_script_install);
-    cJSON_ArrayForEach(pair, urls) {
-        if (err == 0) {
-            err = send_pair(self, pair, false);
-        }
+    int files = 0;
+    int err = send_files(self, urls, &files);
+    for (int i = 1; i < SESSIONS && err == BATON_ERR_DEVICE_SILENT; i++) {
+        err = repl_enter(&self->repl);
+        err = err != 0 ? err : send_files(self, urls, &files);
     }
-    if (err == 0) {
-        err = device_command(&self->repl, 'Q', 0, 0, 0);
-    }
-    return err != 0 ? err : repl_finish(&self->repl, ANSWER_MS);
+    return err;
 }
 
 // The module has to load in this very firmware.

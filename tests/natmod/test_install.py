@@ -61,6 +61,21 @@ def test_waits_for_a_board_that_boots(device, packages):
     check_files(device, packages, "baton-small-x64")
 
 
+def test_goes_on_where_bytes_were_lost(device, packages):
+    lost = []
+
+    def damage(at, data):
+        if at > 20000 and not lost:
+            lost.append(at)
+            return data[1:]
+        return data
+
+    device.wire.damage = damage
+    install(device, "--small")
+    assert lost
+    check_files(device, packages, "baton-small-x64")
+
+
 def test_refusals(device, packages, tmp_path):
     empty = tmp_path / "none"
     empty.mkdir()
