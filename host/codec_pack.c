@@ -159,7 +159,8 @@ static int verify(const struct codec_pack *self) {
 }
 
 // What fits the profiles, with and without use for the address map: more for
-// literals, or more for the map. Which is better depends on the image, so all are tried.
+// literals, or more for the map. Which is better depends on the image, so all
+// are tried.
 #define ATTEMPTS 2
 static const struct codec_settings settings_of[2][2][ATTEMPTS] = {
         {{{{11, 9, 8}, 504 / 8}, {{10, 9, 8}, 760 / 8}},
