@@ -101,7 +101,8 @@ struct baton_codec_config {
     // SHA-256, for images whose appended digest is computed and not sent.
     const struct baton_crypto *crypto;
 
-    // Memory for the model: info.state_bytes or more, aligned to 4.
+    // Memory for the model: info.state_bytes or more, aligned to 4; borrowed
+    // until end.
     void *state;
     size_t state_len;
 

@@ -83,11 +83,20 @@ static void find_state(struct codec_handle *self, mp_buffer_info_t *out) {
     mp_get_buffer_raise(self->state, out, MP_BUFFER_WRITE);
 }
 
+static void check_state(struct codec_handle *self) {
+    mp_buffer_info_t state;
+    find_state(self, &state);
+    if (state.buf != self->codec.config.state
+            || state.len < self->codec.config.state_len) {
+        baton_binding_check(BATON_ERR_STATE);
+    }
+}
+
 // codec(update, running, head, state): a decoder that writes into the update,
 // from where that one begins: 0 or a multiple of 256 KiB. The first byte to
 // push is then offsets[k] of the payload (for 0 that is byte 0). Whether the
 // base is the right one is for the caller to see by its length and SHA-256.
-// state is a bytearray of `state bytes` at least, lent until the last push.
+// state is a bytearray of `state bytes` at least, lent until finish().
 static mp_obj_t codec_begin(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     struct baton_update_handle *update = baton_binding_enter(args[0]);
@@ -136,13 +145,8 @@ static mp_obj_t codec_push(size_t n_args, const mp_obj_t *args) {
     struct codec_handle *self =
             baton_binding_handle(args[0], BATON_HANDLE_CODEC);
     mp_buffer_info_t data;
-    mp_buffer_info_t state;
     baton_binding_data(args[1], &data);
-    find_state(self, &state);
-    if (state.buf != self->codec.config.state
-            || state.len < self->codec.config.state_len) {
-        baton_binding_check(BATON_ERR_STATE);
-    }
+    check_state(self);
     struct baton_update_handle *update =
             baton_binding_enter(MP_OBJ_FROM_PTR(self->update));
     size_t used = 0;
@@ -163,6 +167,7 @@ static mp_obj_t codec_finish(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     struct codec_handle *self =
             baton_binding_handle(args[0], BATON_HANDLE_CODEC);
+    check_state(self);
     baton_binding_check(baton_codec_end(&self->codec));
     return mp_const_none;
 }
