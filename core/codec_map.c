@@ -96,8 +96,6 @@ void baton_codec_map_get(
     self->clock++;
     uint32_t below = use(self, i - 1, addr, &guess->delta);
     uint32_t above = use(self, i, addr, &guess->other);
-    if (below > above / 2 * 4) {
-    }
     uint32_t gap = below;
     if (below != 0 && below / 2 > above) {
         int32_t delta = guess->delta;
