@@ -17,10 +17,13 @@ _DIGEST = 32
 _HELD = 32  # bytes of the head that are written last
 _PIECE = 16384  # lost at most where a connection breaks
 _COMPARED = 8192
+_WRITTEN = 8192
+_INVALID_ARG = -258  # ESP_ERR_INVALID_ARG
 _NEW, _PENDING, _INVALID, _ABORTED = 0, 1, 3, 4
 _TRIES = 5
 _ERR_ON_TRIAL = -322
 _ERR_SHA256 = -233
+_ERR_READBACK = -202
 
 
 class Error(OSError):
@@ -47,8 +50,8 @@ def _call(function, *args):
 
 
 def _memory(most):
-    """As much as can be spared, of 4096 bytes up to `most`. Where it is larger
-    there are fewer commands to the flash, each of which stops the chip."""
+    """As much as can be spared, of 4096 bytes up to `most`. The more, the fewer
+    commands to the flash, each of which stops the chip."""
     while most > _SECTOR:
         gc.collect()
         try:
@@ -320,29 +323,64 @@ def reach(url):
 # ---- Writing -------------------------------------------------------------
 
 
+def _nothing(slot):
+    """A buffer at address 0, which Partition.writeblocks erases 64 KiB for, before
+    ESP-IDF refuses to write from there. None where it would not refuse."""
+    import uctypes
+
+    try:
+        slot.writeblocks(0, uctypes.bytearray_at(0, 0), 0)
+    except OSError as error:
+        if error.args[0] == _INVALID_ARG and not slot.info()[5]:
+            return uctypes.bytearray_at(0, _BLOCK)
+
+
 class _Sectors:
     """Writes sectors of the slot in order, except those that are right already.
     After a power cut the last one of these can be the one that was in flight,
     which reads right and is not: it is written again with the first that
     differs."""
 
-    def __init__(self, slot):
+    def __init__(self, slot, size):
         self.slot = slot
+        self.end = -(-size // _SECTOR) * _SECTOR
         self.old = bytearray(_SECTOR)
+        self.erased = 0  # what lies below is, by a block erase
+        self.nothing = _nothing(slot)
         self.skipped = False  # the sector before
 
     def write(self, at, data):
         off = 0
-        while off < len(data):
+        while off < len(data) and at + off >= self.erased:
             if not self.is_right(at + off, data[off:off + _SECTOR]):
                 if self.skipped:
                     self.skipped = False
                     self.slot.readblocks((at + off) // _SECTOR - 1, self.old)
                     self.slot.writeblocks((at + off) // _SECTOR - 1, self.old)
-                self.slot.writeblocks((at + off) // _SECTOR, data[off:])
-                return
-            self.skipped = True
-            off += _SECTOR
+                if not self.erase_block(at + off):
+                    self.slot.writeblocks((at + off) // _SECTOR, data[off:])
+                    return
+            else:
+                self.skipped = True
+                off += _SECTOR
+        if off < len(data):
+            self.slot.writeblocks((at + off) // _SECTOR, data[off:], 0)
+
+    def erase_block(self, at):
+        """Without memory for it; whether that was possible."""
+        if self.nothing is None or at % _BLOCK or at + _BLOCK > self.end:
+            return False
+        try:
+            self.slot.writeblocks(at // _SECTOR, self.nothing)
+        except OSError as error:
+            if error.args[0] != _INVALID_ARG:
+                raise
+        piece = bytearray(32)
+        self.slot.readblocks(at // _SECTOR, piece, 0)
+        if piece != b"\xff" * len(piece):
+            raise Error(_ERR_READBACK)
+        self.erased = at + _BLOCK
+        return True
 
     def is_right(self, at, data):
         old = self.old
@@ -353,7 +391,9 @@ class _Sectors:
     def write_first(self, data):
         """All but the head, which stays erased: without it there is no image."""
         self.head = bytes(data[:_HELD])
-        if self.slot.info()[5]:  # encrypted: 0xFF is not what is erased
+        if self.erase_block(0):
+            self.slot.writeblocks(0, data[_HELD:], _HELD)
+        elif self.slot.info()[5]:  # encrypted: 0xFF is not what is erased
             for n in range(len(data) // _SECTOR):
                 self.slot.ioctl(6, n)
             self.slot.writeblocks(0, data[_HELD:], _HELD)
@@ -378,12 +418,16 @@ class _Sectors:
         self.slot.writeblocks(0, self.head, 0)
 
 
-def _write(slot, file, sha256, buf, progress):
-    """The larger the pieces, the fewer the commands to the flash."""
-    sectors = _Sectors(slot)
+def _write(slot, file, sha256, block, progress):
+    """In pieces of 8 KiB, during each of which about as much arrives; where a
+    block erase needs memory, of up to a block."""
+    sectors = _Sectors(slot, file.size)
+    # What Python's heap has taken once it keeps: TLS needs some the next time.
+    most = _PIECE if file.url.startswith("https:") else _BLOCK
+    buf = memoryview(block or _memory(most if sectors.nothing is None else _WRITTEN))
     at = 0
     while at < file.size:
-        count = min(len(buf), file.size - at)
+        count = min(len(buf), _BLOCK - at % _BLOCK, file.size - at)
         file.fill(buf[:count])
         whole = -(-count // _SECTOR) * _SECTOR
         buf[count:whole] = b"\xff" * (whole - count)
@@ -420,7 +464,7 @@ def pull(url, sha256=None, block=None, progress=None, reset=True):
 
     sha256    of the file, bytes, where it is known
     block     memory to work in, a bytearray of 4096 bytes or a multiple; None:
-              up to 65536, what the device can spare
+              8192, or up to 65536 where a block erase needs memory
     progress  is called with (bytes done, bytes in all)
     reset     False: the new firmware starts at the next reset; returns True
     """
@@ -439,10 +483,7 @@ def pull(url, sha256=None, block=None, progress=None, reset=True):
     _call(_baton.write, update, head)  # judges it, and writes nothing yet
     if file.size < _HEAD:
         _call(_baton.end, update)
-    if block is None:
-        # What Python's heap has taken once it keeps: TLS needs some the next time.
-        block = _memory(_PIECE if url.startswith("https:") else _BLOCK)
-    _write(device.slot, file, sha256, memoryview(block), progress)
+    _write(device.slot, file, sha256, block, progress)
     _switch(device)
     if reset:
         _restart()
