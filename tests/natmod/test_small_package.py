@@ -198,6 +198,20 @@ if not on_trial:
     assert get(board.path, OTA_1, len(board.new)) == board.new
 
 
+def test_twice_before_the_reset(board, server):
+    """The record of what runs stays: it is what a trial goes back to."""
+    script = SCRIPT % server.url + """
+if version == "v1" and machine.reset_cause() == machine.PWRON_RESET:
+    print("pull", baton_small.pull(URL, reset=False), baton_small.pull(URL))
+if version == "v2":
+    machine.reset()
+"""
+    console, _ = board.run(script)
+    assert [line for line in console.splitlines() if line.startswith("runs")] == [
+        "runs v1 False", "runs v2 True", "runs v1 False"], console
+    assert record(1, VALID) in get_records(board.path)
+
+
 def test_damaged_file(board, server):
     """Refused by what reads it back from flash, in words; no image is left."""
     data = bytearray(board.new)

@@ -84,6 +84,9 @@ class _Device:
 
     def state(self, slot):
         """Of the newest record that points at the slot; None without one."""
+        return self.record(slot)[1]
+
+    def record(self, slot):
         found = (0, None)
         for copy in range(2):
             raw = bytearray(32)
@@ -91,7 +94,7 @@ class _Device:
             seq, state = int.from_bytes(raw[:4], "little"), int.from_bytes(raw[24:28], "little")
             if 0 < seq < 0xFFFFFFFF and (seq - 1) % self.slots == slot:
                 found = max(found, (seq, state))
-        return found[1]
+        return found
 
     def verify(self):
         """The image in the other slot."""
@@ -447,8 +450,15 @@ def _write(slot, file, sha256, block, progress):
 def _switch(device):
     """ESP-IDF reads the image back, verifies it, and chooses it, on trial: through
     the cache, which is quicker than anything that can be done from here."""
+    seq, state = device.record(device.other)
+    # Chosen already, before a reset: set_boot would take the record of what runs
+    # for the other slot, too.
+    is_chosen = seq > device.record(device.own)[0] and state == _NEW
     try:
-        device.slot.set_boot()
+        if is_chosen:
+            device.verify()
+        else:
+            device.slot.set_boot()
     except OSError:
         try:
             device.verify()  # says what is wrong with it
