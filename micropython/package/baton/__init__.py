@@ -1,7 +1,7 @@
 # Updates that a device survives. docs/PYTHON.md tells how to use it.
 # SPDX-License-Identifier: MIT
 import sys
-import time
+import utime as time
 
 import _baton
 from micropython import const
@@ -90,7 +90,7 @@ def _call(function, *args):
 
 def _key(key):
     # A public key as 64 bytes: those, PEM, or "x.y" as `baton key show` has it.
-    import binascii
+    import ubinascii as binascii
 
     try:
         if isinstance(key, str):
@@ -109,7 +109,7 @@ def _key(key):
 
 def _digest(sha256):
     if isinstance(sha256, str):
-        import binascii
+        import ubinascii as binascii
 
         try:
             sha256 = binascii.unhexlify(sha256)
@@ -330,7 +330,7 @@ class Agent:
 
 def _device_id(device_id):
     if device_id is None:
-        import machine
+        import umachine as machine
 
         device_id = machine.unique_id()
     return device_id
@@ -463,7 +463,7 @@ def revert():
 def reset():
     """Restarts. During a trial use this and not machine.reset(), which looks
     like a crash of the new version."""
-    import machine
+    import umachine as machine
 
     if _agent is not None:
         _agent.mark()

@@ -4,9 +4,9 @@
 # The manifest is fetched again after the keys were: a key that was withdrawn
 # must not install anything, and whoever holds it would never make a device
 # look at the keys by itself.
-import hashlib
-import struct
-import time
+import uhashlib as hashlib
+import ustruct as struct
+import utime as time
 
 from micropython import const
 

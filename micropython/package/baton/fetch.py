@@ -2,8 +2,8 @@
 # and raw payloads, the sectors that the slot holds already, what is done about
 # failures.
 # SPDX-License-Identifier: MIT
-import hashlib
-import struct
+import uhashlib as hashlib
+import ustruct as struct
 
 import _baton
 from micropython import const

@@ -1,8 +1,8 @@
 # How far an update came, marked in the last sector of its slot, as core/journal.c
 # has it.
 # SPDX-License-Identifier: MIT
-import binascii
-import struct
+import ubinascii as binascii
+import ustruct as struct
 
 from micropython import const
 

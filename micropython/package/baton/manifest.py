@@ -1,8 +1,8 @@
 # Signed documents and what they say: JWS, strict JSON, manifests, key sets. The
 # format is docs/FORMAT.md, the rules are those of core/jws.c, json.c and manifest.c.
 # SPDX-License-Identifier: MIT
-import binascii
-import hashlib
+import ubinascii as binascii
+import uhashlib as hashlib
 
 import _baton
 from micropython import const

@@ -3,9 +3,9 @@
 #
 # The calls return what include/baton/http.h says of struct baton_stream, as
 # numbers: nothing is raised into C.
-import errno
-import select
-import socket
+import uerrno as errno
+import uselect as select
+import usocket as socket
 
 from micropython import const
 
@@ -61,7 +61,7 @@ def public_key(der):
 
 def pin_bytes(pin):
     """A pin as its 32 bytes, from hex or from "sha256//" and base64."""
-    import binascii
+    import ubinascii as binascii
 
     if isinstance(pin, str):
         if pin.startswith("sha256//"):
@@ -177,7 +177,7 @@ class Stream:
         if depth != 0:
             return 0
         try:
-            import hashlib
+            import uhashlib as hashlib
 
             digest = hashlib.sha256(public_key(der)).digest()
         except Exception:

@@ -5,7 +5,7 @@
 # A phase is a function of the agent that does one bounded piece of work; it
 # raises OSError(code) where that fails. What is stored is what the agent in C
 # stores. The other files are imported while they are needed.
-import struct
+import ustruct as struct
 
 import _baton
 from micropython import const

@@ -3,10 +3,10 @@
 #
 # What C calls returns a number, 0 or one of Baton's codes, and raises nothing.
 # What an application's own function raises is kept, and raised once C is done.
-import time
+import utime as time
 
 import _baton
-import machine
+import umachine as machine
 from micropython import const
 
 _NOENT = const(-2)
@@ -43,7 +43,7 @@ def unix_time():
 def build_time():
     """When the running firmware was built, a day early, in unix seconds; 0
     where it does not say. The clock cannot be right before."""
-    import os
+    import uos as os
 
     try:
         date = os.uname().version.split(" on ")[1]
@@ -147,7 +147,7 @@ class Port:
     def ask_time(self, timeout_s=1):
         """Sets the clock from self.ntp. A time before the running firmware was
         built is not believed. Returns whether it was set."""
-        import socket
+        import usocket as socket
 
         query = bytearray(48)
         query[0] = 0x1B
@@ -179,7 +179,7 @@ class Port:
     # ---- random
 
     def fill(self, buf):
-        import os
+        import uos as os
 
         buf[:] = os.urandom(len(buf))
         return 0

@@ -1,7 +1,7 @@
 # How an update ended, as a GET that any web server can log: see
 # core/agent_report.c.
 # SPDX-License-Identifier: MIT
-import binascii
+import ubinascii as binascii
 
 from . import policy
 

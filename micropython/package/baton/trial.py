@@ -2,8 +2,8 @@
 # what the old version makes of one that failed. Records and rules are those of
 # core/trial.c and core/agent_trial.c.
 # SPDX-License-Identifier: MIT
-import binascii
-import struct
+import ubinascii as binascii
+import ustruct as struct
 
 import _baton
 from micropython import const

@@ -1,7 +1,7 @@
 # What a device trusts: a root key, its key set, the highest sequence seen. The
 # values in the store are those of core/trust.c.
 # SPDX-License-Identifier: MIT
-import struct
+import ustruct as struct
 
 from micropython import const
 

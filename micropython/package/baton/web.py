@@ -1,7 +1,7 @@
 # HTTP/1.1 for the agent in Python, over a connection of net.py that never waits
 # for long. What an answer means is as core/http*.c have it.
 # SPDX-License-Identifier: MIT
-import time
+import utime as time
 
 from micropython import const
 
