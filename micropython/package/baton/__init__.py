@@ -1,5 +1,9 @@
 # Updates that a device survives. docs/PYTHON.md tells how to use it.
 # SPDX-License-Identifier: MIT
+#
+# Built-in modules are imported by their names with a u, here and in the other
+# files: by the usual ones they would be looked for in the file system first,
+# each time, which takes dozens of reads of flash.
 import sys
 import utime as time
 
