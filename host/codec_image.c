@@ -37,9 +37,10 @@ static bool looks_like_rv32(
     return jumps > segment->len / 200;
 }
 
-static void add_segment(
-        struct codec_image *self, uint32_t off, const uint8_t *header) {
-    struct codec_segment *s = &self->layout.segments[self->layout.count];
+// Adds the segment k.
+static void add_segment(struct codec_image *self, uint32_t k, uint32_t off,
+        const uint8_t *header) {
+    struct codec_segment *s = &self->layout.segments[BATON_CODEC_AREAS_MAX + k];
     *s = (struct codec_segment){
             .off = off, .addr = get_u32(header), .len = get_u32(header + 4)};
     bool is_code =
@@ -47,8 +48,7 @@ static void add_segment(
             || (s->addr >= 0x60000000 && self->layout.machine == CODEC_RV32
                     && looks_like_rv32(self->data, s));
     s->place = is_code ? CODEC_PLACE_CODE : CODEC_PLACE_DATA;
-    self->code |= (uint32_t)is_code
-                  << (self->layout.count - BATON_CODEC_AREAS_MAX);
+    self->code |= (uint32_t)is_code << k;
     self->layout.count++;
 }
 
@@ -63,12 +63,12 @@ void codec_image_open(
     codec_image_set_areas(self, (uint32_t[BATON_CODEC_AREAS_MAX]){0});
     self->layout.count = BATON_CODEC_AREAS_MAX;
     uint32_t off = BATON_IMAGE_HEADER_BYTES;
-    for (unsigned i = data[1]; i > 0 && self->layout.count < CODEC_SEGMENTS;
-            i--) {
+    for (uint32_t k = 0;
+            k < data[1] && k < CODEC_SEGMENTS - BATON_CODEC_AREAS_MAX; k++) {
         if (len - off < 8 || get_u32(data + off + 4) > len - off - 8) {
             break;
         }
-        add_segment(self, off + 8, data + off);
+        add_segment(self, k, off + 8, data + off);
         off += 8 + get_u32(data + off + 4);
     }
 }
