@@ -48,7 +48,9 @@ static void add_segment(struct codec_image *self, uint32_t k, uint32_t off,
             || (s->addr >= 0x60000000 && self->layout.machine == CODEC_RV32
                     && looks_like_rv32(self->data, s));
     s->place = is_code ? CODEC_PLACE_CODE : CODEC_PLACE_DATA;
-    self->code |= (uint32_t)is_code << k;
+    if (is_code) {
+        self->code |= 1u << k;
+    }
     self->layout.count++;
 }
 
