@@ -89,8 +89,6 @@ static int erase_flash(void *context, uint32_t addr, size_t len) {
         mp_call_function_n_kw(self->erase, 2, 0, args);
         return 0;
     }
-#endif
-#ifndef BATON_SMALL
     if (len == BATON_BLOCK_BYTES && self->blank != MP_OBJ_NULL) {
         mp_obj_t args[] = {number, self->blank};
         baton_binding_call(it->object, MP_QSTR_writeblocks, 2, args);
@@ -128,14 +126,10 @@ static void take_block(struct baton_partition_flash *self, mp_obj_t block) {
     }
     mp_buffer_info_t buf;
     self->flash.block_bytes = BATON_BLOCK_BYTES;
-#ifdef BATON_SMALL
-    mp_get_buffer_raise(block, &buf, MP_BUFFER_WRITE);
-#else
     if (!mp_get_buffer(block, &buf, MP_BUFFER_WRITE)) {
         self->erase = block;
         return;
     }
-#endif
     if (buf.len != BATON_BLOCK_BYTES) {
         baton_binding_check(BATON_ERR_ARG);
     }

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from flash_helpers import get, image
-from test_virtual_esp32 import OPEN, OTA_1, Board
+from test_virtual_esp32 import BROKEN_PARTITION, OPEN, OTA_1, Board
 
 SEGMENT = 262144
 
@@ -189,27 +189,7 @@ def test_refusals(board):
     assert get(board.path, OTA_1, 1) == b"\xff"
 
 
-BROKEN = HELPERS + """
-class Broken:
-    def __init__(self, partition, left):
-        self.partition = partition
-        self.left = left
-    def info(self):
-        return self.partition.info()
-    def count(self):
-        self.left -= 1
-        if self.left == 0:
-            raise ValueError("broken")
-    def readblocks(self, *args):
-        self.count()
-        return self.partition.readblocks(*args)
-    def writeblocks(self, *args):
-        self.count()
-        return self.partition.writeblocks(*args)
-    def ioctl(self, *args):
-        self.count()
-        return self.partition.ioctl(*args)
-
+BROKEN = HELPERS + BROKEN_PARTITION + """
 head = info_of("delta")
 data = open("delta", "rb").read()
 for left in (1, 3, 30, 31, 32, 33):

@@ -15,6 +15,29 @@ LAYOUT = "micropython-4mib-ota"
 OTA_1 = 0x190000
 SEED = int(os.environ.get("BATON_SEED", str(random.randrange(2**32))))
 
+# Raises in one of its calls, when `left` of them have come; 0: never.
+BROKEN_PARTITION = """
+class Broken:
+    def __init__(self, partition, left):
+        self.partition = partition
+        self.left = left
+    def info(self):
+        return self.partition.info()
+    def count(self):
+        self.left -= 1
+        if self.left == 0:
+            raise ValueError("broken")
+    def readblocks(self, *args):
+        self.count()
+        return self.partition.readblocks(*args)
+    def writeblocks(self, *args):
+        self.count()
+        return self.partition.writeblocks(*args)
+    def ioctl(self, *args):
+        self.count()
+        return self.partition.ioctl(*args)
+"""
+
 OPEN = """
 import machine, os, sys
 import _baton
@@ -195,28 +218,8 @@ def test_signature(board):
 def test_exception_out_of_a_partition(board):
     """What a method of the partition raises comes through as it is, and the
     update it came out of does not go on."""
-    script = OPEN + """
-class Broken:
-    def __init__(self, partition):
-        self.partition = partition
-        self.left = 30
-    def info(self):
-        return self.partition.info()
-    def count(self):
-        self.left -= 1
-        if self.left == 0:
-            raise ValueError("broken")
-    def readblocks(self, *args):
-        self.count()
-        return self.partition.readblocks(*args)
-    def writeblocks(self, *args):
-        self.count()
-        return self.partition.writeblocks(*args)
-    def ioctl(self, *args):
-        self.count()
-        return self.partition.ioctl(*args)
-
-flash = _baton.flash(None, Broken(slot), running)
+    script = OPEN + BROKEN_PARTITION + """
+flash = _baton.flash(None, Broken(slot, 30), running)
 update = _baton.begin(flash, SLOT, RUNNING, 0)
 data = open("new.img", "rb").read()
 try:

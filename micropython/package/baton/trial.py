@@ -70,7 +70,6 @@ _END_GIVEN_UP = const(2)
 
 _GATE_MS = const(5000)
 
-_ERR_ARG = const(-22)
 _ERR_STATE = const(-200)
 _ERR_READBACK = const(-202)
 _ERR_SLOT = const(-204)
