@@ -168,14 +168,19 @@ static bool find_package(struct install *self) {
 
 // ---- Files ---------------------------------------------------------------
 
-static int send_file(struct install *self, const char *target,
-        const uint8_t *data, size_t len) {
+// A command about a file on the device.
+static int send_name(struct install *self, char op, const char *target) {
     char path[256];
     if (snprintf(path, sizeof(path), "%s/%s", self->target, target)
             >= (int)sizeof(path)) {
         return BATON_ERR_PACKAGE;
     }
-    int err = device_send(&self->repl, 'N', 0, path, strlen(path));
+    return device_send(&self->repl, op, 0, path, strlen(path));
+}
+
+static int send_file(struct install *self, const char *target,
+        const uint8_t *data, size_t len) {
+    int err = send_name(self, 'N', target);
     for (size_t at = 0; at < len && err == 0; at += PIECE_BYTES) {
         size_t take = len - at < PIECE_BYTES ? len - at : PIECE_BYTES;
         err = device_send(&self->repl, 'W', 0, data + at, take);
@@ -190,16 +195,16 @@ static int send_file(struct install *self, const char *target,
 }
 
 // A name of the package, which stays below its folder on either side.
-static const char *name_in(const cJSON *pair, int index) {
-    const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(pair, index));
+static const char *name_of(const cJSON *item) {
+    const char *name = cJSON_GetStringValue(item);
     bool is_good = name != NULL && name[0] != '/' && name[0] != '\0'
                    && strstr(name, "..") == NULL && strchr(name, ':') == NULL;
     return is_good ? name : NULL;
 }
 
 static int send_pair(struct install *self, const cJSON *pair, bool for_size) {
-    const char *target = name_in(pair, 0);
-    const char *name = name_in(pair, 1);
+    const char *target = name_of(cJSON_GetArrayItem(pair, 0));
+    const char *name = name_of(cJSON_GetArrayItem(pair, 1));
     char path[PATH_MAX];
     uint8_t *data;
     size_t len;
@@ -217,12 +222,29 @@ static int send_pair(struct install *self, const cJSON *pair, bool for_size) {
     return err;
 }
 
+// Files of an installation of before that nothing needs any more.
+static int remove_files(struct install *self, const cJSON *names) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, names) {
+        const char *name = name_of(item);
+        int err = name == NULL ? BATON_ERR_PACKAGE : send_name(self, 'D', name);
+        if (err != 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
 // The files behind the first `done`, which counts those that arrived.
-static int send_files(struct install *self, const cJSON *urls, int *done) {
+static int send_files(struct install *self, const cJSON *package, int *done) {
+    const cJSON *urls = cJSON_GetObjectItem(package, "urls");
     int err = device_serve(&self->repl, device_script_install);
     while (err == 0 && *done < cJSON_GetArraySize(urls)) {
         err = send_pair(self, cJSON_GetArrayItem(urls, *done), false);
         *done += err == 0;
+    }
+    if (err == 0) {
+        err = remove_files(self, cJSON_GetObjectItem(package, "obsolete"));
     }
     if (err == 0) {
         err = device_command(&self->repl, 'Q', 0, 0, 0);
@@ -244,10 +266,10 @@ static int send_package(struct install *self, const cJSON *package) {
         }
     }
     int files = 0;
-    int err = send_files(self, urls, &files);
+    int err = send_files(self, package, &files);
     for (int i = 1; i < SESSIONS && err == BATON_ERR_DEVICE_SILENT; i++) {
         err = repl_enter(&self->repl);
-        err = err != 0 ? err : send_files(self, urls, &files);
+        err = err != 0 ? err : send_files(self, package, &files);
     }
     return err;
 }

@@ -151,6 +151,11 @@ const char device_script_install[] =
         "        except OSError:\n"
         "            pass\n"
         "        os.rename(path + '.new', path)\n"
+        "    elif op == 'D':\n"
+        "        try:\n"
+        "            os.remove(str(data, 'utf8'))\n"
+        "        except OSError:\n"
+        "            pass\n"
         "    elif op == 'Q':\n"
         "        break\n"
         "    _answer('K')\n";

@@ -50,6 +50,20 @@ def test_picks_the_package_by_the_firmware(device, packages, size):
     check_files(device, packages, f"baton-{size}x64")
 
 
+def test_removes_what_an_installation_before_left(device, packages, repo):
+    """Its files, which are in parts.bin now; nobody else's."""
+    folder = device.folder / "fs" / "lib" / "baton"
+    folder.mkdir(parents=True)
+    names = [path.stem for path in (repo / "micropython" / "package" / "baton").glob("*.py")]
+    for name in names:
+        (folder / f"{name}.mpy").write_bytes(b"M\x06old")
+    (folder / "mine.mpy").write_bytes(b"mine")
+    install(device)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "__init__.mpy", "errors.txt", "mine.mpy", "parts.bin"]
+    check_files(device, packages, "baton-x64")
+
+
 def test_waits_for_a_board_that_boots(device, packages):
     """What the tries before have sent is still in the line when the prompt comes."""
     device.stop()
@@ -88,6 +102,11 @@ def test_refusals(device, packages, tmp_path):
         (folder / "x").write_text("x")
         (folder / "package.json").write_text(json.dumps({"urls": [["y", "x"], pair]}))
         assert "BATON_ERR_PACKAGE" in install(device, "--packages", empty, code=1).stderr
+    for name in ("../boot.py", "/boot.py", 5):
+        (folder / "package.json").write_text(json.dumps({"urls": [["y", "x"]], "obsolete": ["z", name]}))
+        assert "BATON_ERR_PACKAGE" in install(device, "--packages", empty, code=1).stderr
+    (device.folder / "fs" / "lib" / "y").unlink()
+    (device.folder / "fs" / "lib").rmdir()
     assert list((device.folder / "fs").rglob("*")) == []
     # A module that does not load is told at once.
     (folder / "package.json").write_text(json.dumps({"urls": [["_baton.mpy", "x"]]}))
