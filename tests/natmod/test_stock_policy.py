@@ -40,9 +40,8 @@ class Board:
     def __init__(self, baton, folder, module, http_server):
         self.baton, self.folder = baton, folder
         self.fs = folder / "fs"
-        shutil.copytree(module.parents[2] / "python" / "baton",
-                        self.fs / "lib" / "baton")
-        shutil.copy(module, self.fs / "lib")
+        shutil.copytree(module.parents[3] / "packages" / "baton-x64",
+                        self.fs / "lib")
         body = random.Random(3).randbytes(SIZE // 2) + bytes(SIZE // 2)
         (folder / "v1").write_bytes(image("v1", payload=body))
         (folder / "v2").write_bytes(image("v2", payload=body[:70000] + body[70100:]))

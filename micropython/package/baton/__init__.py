@@ -13,7 +13,13 @@ from micropython import const
 try:
     from _baton import error as _describe
 except ImportError:  # the native module is too small for the sentences
-    from .errors import describe as _describe
+
+    def _describe(code):
+        from .errors import describe
+
+        return describe(code)
+
+
 try:
     from _baton import Partition
 except ImportError:  # stock firmware: the port's own
@@ -58,6 +64,7 @@ _STATES = ("idle", "checking", "fetching", "verifying", "ready", "rebooting",
            "trial", "waiting")
 
 _agent = None
+_parts = None  # in packages for stock firmware: micropython/natmod/parts.py
 
 
 def _policy():
@@ -361,6 +368,8 @@ def _get(options):
 def _drop():
     # Nothing stays in memory but for a trial.
     global _agent
+    if _parts is not None:
+        _parts.close()
     if _agent is not None and not _agent.on_trial():
         _agent = None
     if _agent is None:
