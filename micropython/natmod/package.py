@@ -100,6 +100,14 @@ def obsolete(natmod, size):
     return sorted(f"baton/{path.name}" for path in parts_of(natmod)) if size == "stock" else []
 
 
+def store(path, data):
+    """The name says what is in it; somebody may be reading it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_bytes(data)
+    new.replace(path)
+
+
 def lay_out(natmod, out, arch, size, version):
     name = f"{PACKAGES[size]}-{arch}".replace("_", "-")
     folder = out / name
@@ -109,9 +117,7 @@ def lay_out(natmod, out, arch, size, version):
         (folder / target).parent.mkdir(parents=True, exist_ok=True)
         (folder / target).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
-        stored = out / "index" / "file" / digest[:2] / digest
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        stored.write_bytes(data)
+        store(out / "index" / "file" / digest[:2] / digest, data)
         urls.append([target, target])
         hashes.append([target, digest])
     write_json(folder / "package.json", {"v": 1, "version": version, "deps": [], "urls": urls,
