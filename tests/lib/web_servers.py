@@ -34,14 +34,24 @@ http {{
 """
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+class HeldPort:
+    """A free port that nobody else is given before the server of this test has
+    it: a socket that is bound and does not listen keeps away all but those who
+    ask for this very port."""
+
+    def __init__(self):
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", 0))
+        self.number = self._socket.getsockname()[1]
+
+    def release(self):
+        self._socket.close()
 
 
 def await_port(port, process):
     """Until somebody listens; fails where the process ends before."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
@@ -55,8 +65,9 @@ def await_port(port, process):
 class Process:
     """A server in a process of its own, which ends by itself at last."""
 
-    def __init__(self, command, port, log_path, **options):
-        self.port = port
+    def __init__(self, command, held, log_path, **options):
+        self._held = held
+        self.port = port = held.number
         self.log_path = Path(log_path)
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
@@ -71,7 +82,8 @@ class Process:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
+        self._held.release()
 
 
 class Nginx(Process):
@@ -81,7 +93,7 @@ class Nginx(Process):
     def __init__(self, root, folder, certificate=None, more=""):
         folder = Path(folder)
         self.folder = folder
-        port = free_port()
+        held = HeldPort()
         tls = " ssl" if certificate else ""
         if certificate:
             more += (f"\n        ssl_certificate {certificate[0]};"
@@ -89,11 +101,12 @@ class Nginx(Process):
         # Its worker would be somebody who cannot read the test's files.
         user = "user root;" if os.geteuid() == 0 else ""
         (folder / "conf").write_text(NGINX.format(
-            folder=folder, port=port, root=root, tls=tls, more=more, user=user))
-        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{port}"
+            folder=folder, port=held.number, root=root, tls=tls, more=more, user=user))
+        self.url = (f"http{'s' if certificate else ''}://127.0.0.1:"
+                    f"{held.number}")
         path = shutil.which("nginx") or "/usr/sbin/nginx"
         super().__init__([path, "-c", folder / "conf", "-e",
-                          folder / "error.log"], port, folder / "log")
+                          folder / "error.log"], held, folder / "log")
 
     def access_log(self):
         """A request is written down a moment after its answer was sent."""
@@ -110,12 +123,12 @@ class OpensslServer(Process):
     """`openssl s_server -WWW` over a folder."""
 
     def __init__(self, root, log_path, certificate, *args):
-        port = free_port()
-        self.url = f"https://127.0.0.1:{port}"
+        held = HeldPort()
+        self.url = f"https://127.0.0.1:{held.number}"
         super().__init__(
-            ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-WWW",
-             "-cert", certificate[0], "-key", certificate[1], *args],
-            port, log_path, cwd=root)
+            ["openssl", "s_server", "-accept", f"127.0.0.1:{held.number}",
+             "-WWW", "-cert", certificate[0], "-key", certificate[1], *args],
+            held, log_path, cwd=root)
 
 
 # ---- Certificates -----------------------------------------------------------
