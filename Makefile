@@ -147,14 +147,19 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libtest.a \
 .PRECIOUS: $(BUILD)/obj/%.o
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: test test-c test-build check size fuzz fuzz-build fuzz-replay
+.PHONY: test test-c test-build test-natmod check size fuzz fuzz-build \
+	fuzz-replay
 test: ## Install what is missing, build, run every test
 	@scripts/setup test
-	$(SUBMAKE) all micropython test-build board-build
+	$(SUBMAKE) all micropython test-build board-build test-natmod
 	@scripts/run-tests
 
 test-build: $(TEST_BIN) $(DRIVER_BIN) $(FUZZ_REPLAY) $(BUILD)/powercut \
-		$(BUILD)/examples/device
+		$(BUILD)/examples/device $(BUILD)/examples/update
+
+# Those that can be built here; a test tells why one cannot.
+test-natmod:
+	-@scripts/natmod
 
 test-c: ## Build and run only the C tests and the fuzz corpus (SAN=1: sanitized)
 	$(SUBMAKE) test-build

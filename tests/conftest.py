@@ -1,6 +1,12 @@
 # What all Python tests share: the built command, a web server, the interpreter.
 # SPDX-License-Identifier: MIT
+#
+# scripts/run-tests runs several at once (pytest-xdist): a test writes into its
+# tmp_path alone, has ports and terminals from the kernel, and what it builds in
+# build/ is built under a lock.
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -89,7 +95,7 @@ class HttpServer:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
         self.process.stdout.close()
 
 
@@ -159,3 +165,34 @@ def pytest_terminal_summary(terminalreporter):
         f"{count['passed']} {count['failed'] + count['error']} "
         f"{count['skipped']}\n"
     )
+
+
+# ---- Ctrl-C ------------------------------------------------------------------
+#
+# It ends the test of each worker, as it would end it without workers: servers
+# and emulators stop with the fixture or the `with` they belong to. A terminal
+# sends it to everybody, a script to the process that it knows: the workers get
+# it from there, and mind the first one only.
+
+workers = []
+
+
+def interrupt_once(*_):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        signal.signal(signal.SIGINT, interrupt_once)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodeready(node):
+    workers.append(node.gateway._io.popen.pid)
+
+
+def pytest_keyboard_interrupt():
+    for pid in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
