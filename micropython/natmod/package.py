@@ -39,8 +39,8 @@ PARTS = "parts.bin"
 MAGIC, FORM = b"BPRT", 1
 PREFIX = struct.Struct("<4sHHI")
 # In the order in which an update takes them; the others come behind.
-ORDER = ("policy", "port", "trial", "journal", "net", "channel", "fetch", "url",
-         "trust", "web", "block", "manifest", "payload", "report", "errors")
+ORDER = ("port", "policy", "trust", "net", "web", "url", "channel", "manifest",
+         "fetch", "journal", "payload", "block", "trial", "report", "errors")
 
 
 def version_of(header):

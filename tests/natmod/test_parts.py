@@ -182,7 +182,7 @@ print(baton.Error(-223), len(os.stat("/.baton")), os.listdir("/.baton")[0])
 
 def test_again_and_again(board):
     assert board.run_main(AGAIN) == [
-        "/.baton/journal.mpy /.baton/report.mpy", "the image is for another chip 10 policy.mpy"]
+        "/.baton/journal.mpy /.baton/report.mpy", "the image is for another chip 10 port.mpy"]
     assert not list(board.package.glob("x"))
 
 
