@@ -186,6 +186,24 @@ def test_again_and_again(board):
     assert not list(board.package.glob("x"))
 
 
+SOFT_RESET = """
+import machine, os, sys
+sys.path[:] = ["", "/lib"]
+print(".baton" in os.listdir("/"), end=" ")
+import baton
+from baton import report
+print(report.__file__)
+if not "again" in os.listdir("/"):
+    open("/again", "w").close()
+    machine.soft_reset()
+"""
+
+
+def test_soft_reset(board):
+    console = board.run_main(SOFT_RESET)
+    assert [line for line in console if "report" in line] == ["False /.baton/report.mpy"] * 2, console
+
+
 DAMAGE = """
 import os, sys
 sys.path[:] = ["", "/lib"]
