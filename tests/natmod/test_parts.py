@@ -11,10 +11,11 @@ import test_stock_policy
 SAYS = ("[Errno 5] EIO: /lib/baton/parts.bin is missing or damaged:"
         " install baton again")
 
-# Mounts littlefs, of the geometry that ESP32's firmware gives it, with what lay
-# in a folder of the machine's files.
-LITTLEFS = """
+# Mounts a file system, of the geometry that ESP32's firmware gives it, with
+# what lay in a folder of the machine's files.
+FILES = """
 import os, sys, vfs
+Vfs = getattr(vfs, KIND)
 
 
 class Disk:
@@ -50,14 +51,14 @@ def copy(folder, to):
                 piece = file.read(1024)
 
 
-def mount_littlefs(folder):
+def mount_files(folder):
     disk = Disk(open("/disk", "w+b"))
-    vfs.VfsLfs2.mkfs(disk)
-    vfs.mount(vfs.VfsLfs2(disk), "/disk")
+    Vfs.mkfs(disk)
+    vfs.mount(Vfs(disk), "/disk")
     copy(folder, "/disk/lib")
     vfs.umount("/disk")
     vfs.umount("/")
-    vfs.mount(vfs.VfsLfs2(disk), "/")
+    vfs.mount(Vfs(disk), "/")
     sys.path[:] = ["", "/lib"]
     return disk
 
@@ -67,14 +68,14 @@ def count():
     return reads
 """
 
-UPDATE = LITTLEFS + """
+UPDATE = "KIND = 'VfsLfs2'\n" + FILES + """
 import network, time
 wlan = network.WLAN(network.STA_IF)
 wlan.active(True)
 wlan.connect("workshop", "secret-key")
 while not wlan.isconnected():
     time.sleep_ms(20)
-mount_littlefs("/pkg")
+mount_files("/pkg")
 count()
 import baton
 print("import", count())
@@ -283,15 +284,15 @@ def test_damage_is_told_in_words(board):
         "baton: " + SAYS, "start False"]
 
 
-REMOUNT = LITTLEFS + """
-disk = mount_littlefs("/pkg")
+REMOUNT = FILES + """
+disk = mount_files("/pkg")
 PATH = "/lib/baton/parts.bin"
 import baton
 from baton import url
 # A file system is mounted anew: the file that is open belongs to none.
 vfs.umount("/")
 file, disk.file = disk.file, None
-vfs.mount(vfs.VfsLfs2(Disk(file)), "/")
+vfs.mount(Vfs(Disk(file)), "/")
 from baton import report
 # The file is replaced, and others lie where it was.
 with open(PATH, "rb") as file, open(PATH + ".new", "wb") as copied:
@@ -321,7 +322,8 @@ except OSError as exc:
 """
 
 
-def test_files_change_under_it(board):
+@pytest.mark.parametrize("kind", ["VfsLfs2", "VfsFat"])
+def test_files_change_under_it(board, kind):
     shutil.move(board.fs / "lib", board.fs / "pkg")
-    console = board.run_main(REMOUNT)
+    console = board.run_main(f"KIND = {kind!r}\n{REMOUNT}")
     assert console == ["full 28", "None", SAYS]

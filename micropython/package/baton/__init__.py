@@ -442,10 +442,14 @@ def check(url, *, sha256=None, ca=None, pin=None, keys=None,
     _drop()
     if _agent is not None:
         raise Error(_ERR_ON_TRIAL)  # confirm() or revert() comes first
-    agent = Agent(options, decide=decide, keys=keys)
-    agent.check(url, sha256=sha256, ca=ca, pin=pin, allow_unsigned=allow_unsigned)
-    agent._run(until=lambda _: found)
-    agent.cancel()
+    try:
+        agent = Agent(options, decide=decide, keys=keys)
+        agent.check(url, sha256=sha256, ca=ca, pin=pin,
+                    allow_unsigned=allow_unsigned)
+        agent._run(until=lambda _: found)
+        agent.cancel()
+    finally:
+        _drop()
     if not found:
         return None
     return dict(zip(("version", "sequence", "bytes", "notes"), found[0]))
