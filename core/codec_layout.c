@@ -19,7 +19,8 @@ void baton_codec_fail(struct codec *self, int err) {
 
 const struct codec_segment *baton_codec_layout_find(
         const struct codec_layout *layout, uint32_t off) {
-    for (uint32_t i = 0; i < layout->count; i++) {
+    // Not in the areas.
+    for (uint32_t i = BATON_CODEC_AREAS_MAX; i < layout->count; i++) {
         const struct codec_segment *s = &layout->segments[i];
         if (off - s->off < s->len) {
             return s;

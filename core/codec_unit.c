@@ -22,10 +22,10 @@
 // like an address is taken for a literal, and a function's first instruction
 // (entry) on an aligned address begins a unit, whatever the instruction before
 // it seemed to be.
+#include "bytes.h"
 #include "codec_state.h"
 
 #define LOOK_INSTRUCTIONS 24
-#define OP_MASK           0x7F
 
 enum base {
     BASE_NONE,
@@ -62,29 +62,27 @@ static const uint16_t fields[] = {
 };
 
 static const struct form {
-    uint16_t mask; // of an instruction's low half
-    uint16_t match;
     uint8_t field; // the first one
     uint8_t width; // of the number, which is signed
     uint8_t base;
 } forms[CODEC_KINDS] = {
-        [CODEC_POINTER] = {0, 0, 0, 32, BASE_NONE},
-        [CODEC_RELATIVE] = {0, 0, 0, 32, BASE_ADDR},
-        [CODEC_BACK] = {0, 0, 0, 32, BASE_ADDR},
-        [CODEC_NUMBER] = {0, 0, 1, 32, BASE_NUMBERS},
-        [CODEC_OBJECT] = {0, 0, 2, 32, BASE_NUMBERS},
-        [CODEC_JAL] = {OP_MASK, 0x6F, 3, 21, BASE_ADDR},
-        [CODEC_BRANCH] = {OP_MASK, 0x63, 7, 13, BASE_ADDR},
-        [CODEC_CJ] = {0x6003, 0x2001, 11, 12, BASE_ADDR},
-        [CODEC_CB] = {0xC003, 0xC001, 19, 9, BASE_ADDR},
-        [CODEC_HI] = {0x5F, 0x17, 24, 32, BASE_UPPER},
-        [CODEC_ADD] = {0x707F, 0x13, 25, 12, BASE_REGISTER},
-        [CODEC_LOAD] = {0x7B, 0x03, 25, 12, BASE_REGISTER},
-        [CODEC_JALR] = {OP_MASK, 0x67, 25, 12, BASE_REGISTER},
-        [CODEC_STORE] = {0x7B, 0x23, 26, 12, BASE_REGISTER},
-        [CODEC_CALL] = {0x0F, 0x05, 28, 20, BASE_CALL},
-        [CODEC_L32R] = {0x0F, 0x01, 29, 32, BASE_LITERAL},
-        [CODEC_J] = {0x3F, 0x06, 30, 18, BASE_ADDR},
+        [CODEC_POINTER] = {0, 32, BASE_NONE},
+        [CODEC_RELATIVE] = {0, 32, BASE_ADDR},
+        [CODEC_BACK] = {0, 32, BASE_ADDR},
+        [CODEC_NUMBER] = {1, 32, BASE_NUMBERS},
+        [CODEC_OBJECT] = {2, 32, BASE_NUMBERS},
+        [CODEC_JAL] = {3, 21, BASE_ADDR},
+        [CODEC_BRANCH] = {7, 13, BASE_ADDR},
+        [CODEC_CJ] = {11, 12, BASE_ADDR},
+        [CODEC_CB] = {19, 9, BASE_ADDR},
+        [CODEC_HI] = {24, 32, BASE_UPPER},
+        [CODEC_ADD] = {25, 12, BASE_REGISTER},
+        [CODEC_LOAD] = {25, 12, BASE_REGISTER},
+        [CODEC_JALR] = {25, 12, BASE_REGISTER},
+        [CODEC_STORE] = {26, 12, BASE_REGISTER},
+        [CODEC_CALL] = {28, 20, BASE_CALL},
+        [CODEC_L32R] = {29, 32, BASE_LITERAL},
+        [CODEC_J] = {30, 18, BASE_ADDR},
 };
 
 uint32_t baton_codec_word(const uint8_t *at, uint32_t len) {
@@ -95,7 +93,7 @@ uint32_t baton_codec_word(const uint8_t *at, uint32_t len) {
     return word;
 }
 
-// The number in a unit; with `put`, another one takes its place.
+// The number in a unit, after `put` has taken its place if there is one.
 static uint32_t exchange(struct codec_unit *unit, const uint32_t *put) {
     const struct form *form = &forms[unit->kind];
     const uint16_t *at = &fields[form->field];
@@ -106,11 +104,11 @@ static uint32_t exchange(struct codec_unit *unit, const uint32_t *put) {
         uint32_t mask = UINT32_MAX >> (31 - (field >> 5 & 31));
         uint32_t from = field & 31;
         uint32_t to = field >> 10 & 31;
-        got |= (unit->word >> from & mask) << to;
         if (put != NULL) {
             unit->word &= ~(mask << from);
             unit->word |= (*put >> to & mask) << from;
         }
+        got |= (unit->word >> from & mask) << to;
     } while ((field & LAST) == 0);
     uint32_t sign = 1u << (form->width - 1);
     return ((got & (2 * sign - 1)) ^ sign) - sign;
@@ -164,12 +162,8 @@ uint32_t baton_codec_unit_build(
     } else if (unit->kind == CODEC_BACK) {
         number = 0 - number;
     }
-    (void)exchange(unit, &number);
-    uint32_t word = unit->word;
-    if (unit->kind != CODEC_HI
-            && baton_codec_unit_target(unit, addr, 1) != target) {
-        word = was;
-    }
+    bool fits = exchange(unit, &number) == number || unit->kind == CODEC_HI;
+    uint32_t word = fits ? unit->word : was;
     unit->word = was;
     return word;
 }
@@ -222,15 +216,34 @@ static void read_data(const struct codec_view *view, struct codec_unit *unit) {
 
 // ---- Instructions
 
-// Finds out which one of a machine's it is.
-static void find_kind(struct codec_unit *unit, uint32_t first, uint32_t last) {
-    unit->kind = CODEC_PLAIN;
-    for (uint32_t kind = first; kind <= last; kind++) {
-        if ((unit->word & forms[kind].mask) == forms[kind].match) {
-            unit->kind = kind;
-            return;
-        }
-    }
+// By class; of Xtensa's from 64 on.
+static const uint8_t kinds[64 + 16] = {
+        [0x03 >> 2] = CODEC_LOAD,
+        [0x07 >> 2] = CODEC_LOAD,
+        [0x13 >> 2] = CODEC_ADD,
+        [0x17 >> 2] = CODEC_HI,
+        [0x23 >> 2] = CODEC_STORE,
+        [0x27 >> 2] = CODEC_STORE,
+        [0x37 >> 2] = CODEC_HI,
+        [0x63 >> 2] = CODEC_BRANCH,
+        [0x67 >> 2] = CODEC_JALR,
+        [0x6F >> 2] = CODEC_JAL,
+        [32 + (1 << 2 | 1)] = CODEC_CJ,
+        [32 + (5 << 2 | 1)] = CODEC_CJ,
+        [32 + (6 << 2 | 1)] = CODEC_CB,
+        [32 + (7 << 2 | 1)] = CODEC_CB,
+        [64 + 1] = CODEC_L32R,
+        [64 + 5] = CODEC_CALL,
+        [64 + 6] = CODEC_J,
+};
+
+// Of additions only those of an immediate, and of jumps not the branches.
+static uint32_t find_kind(uint32_t word, uint32_t class) {
+    uint32_t kind = kinds[class];
+    return (kind == CODEC_ADD && (word & 0x7000) != 0)
+                           || (kind == CODEC_J && (word & 0x30) != 0)
+                   ? CODEC_PLAIN
+                   : kind;
 }
 
 static uint32_t rs1_of(uint32_t word) {
@@ -240,10 +253,14 @@ static uint32_t rs1_of(uint32_t word) {
 static uint32_t find_lo(const struct codec_view *view, uint32_t reg) {
     uint32_t at = 4;
     for (int i = 0; i < LOOK_INSTRUCTIONS && at + 4 <= view->len; i++) {
-        struct codec_unit unit = {.word = baton_codec_word(view->at + at, 4)};
-        at += (unit.word & 3) == 3 ? 4 : 2;
-        find_kind(&unit, CODEC_ADD, CODEC_STORE);
-        if (unit.kind != CODEC_PLAIN && rs1_of(unit.word) == reg) {
+        struct codec_unit unit = {.word = get_u32(view->at + at)};
+        if ((unit.word & 3) != 3) {
+            at += 2;
+            continue;
+        }
+        at += 4;
+        unit.kind = find_kind(unit.word, unit.word >> 2 & 31);
+        if (unit.kind >= CODEC_ADD && rs1_of(unit.word) == reg) {
             return exchange(&unit, NULL);
         }
     }
@@ -261,7 +278,7 @@ static void read_rv32(const struct codec_view *view, struct codec_unit *unit) {
         unit->len = 2;
         unit->class = 32 + (unit->word >> 13 << 2 | (unit->word & 3));
     }
-    find_kind(unit, CODEC_JAL, CODEC_STORE);
+    unit->kind = find_kind(unit->word, unit->class);
     for (int side = 0; side < 2; side++) {
         unit->base[side] = registers->value[0][rs1] != 0
                                    ? registers->value[side][rs1]
@@ -307,7 +324,7 @@ static void read_xtensa(
         unit->len = 3;
         unit->word &= 0xFFFFFF;
     }
-    find_kind(unit, CODEC_CALL, CODEC_J);
+    unit->kind = find_kind(unit->word, 64 + unit->class);
     for (uint32_t off = 1; off < unit->len; off++) {
         if (is_literal(view, off) || is_entry(view, off)) {
             unit->kind = CODEC_PLAIN;
@@ -325,7 +342,11 @@ void baton_codec_unit_read(
     unit->kind = CODEC_PLAIN;
     unit->class = 64 + 2 * view->place;
     unit->len = to_word < view->len ? to_word : view->len;
-    unit->word = baton_codec_word(view->at, is_code ? 4 : unit->len);
+    unit->word = view->len < 4 ? baton_codec_word(view->at, view->len)
+                               : get_u32(view->at);
+    if (!is_code) {
+        unit->word &= UINT32_MAX >> (32 - 8 * unit->len);
+    }
     if (is_code && view->layout->machine == CODEC_XTENSA) {
         read_xtensa(view, unit);
     } else if (is_code && (view->addr & 1) == 0) {
