@@ -18,39 +18,43 @@ static const uint16_t logistic[49] = {32768, 36843, 40793, 44511, 47911, 50941,
         65528, 65530, 65531, 65532, 65533, 65534, 65534, 65534, 65534, 65534,
         65534, 65534, 65534};
 
-// 256 times the logarithm of 8192 / p.
-static const uint16_t logarithm[32] = {2484, 2307, 2129, 2025, 1952, 1895, 1848,
-        1808, 1774, 1744, 1717, 1693, 1670, 1650, 1631, 1613, 1597, 1581, 1566,
-        1552, 1539, 1527, 1515, 1503, 1492, 1482, 1472, 1462, 1453, 1444, 1435,
-        1427};
-
-#define OCTAVE 177 // 256 times the logarithm of 2
+// 256 times the logit of 1 - (q + 1/2) / 8192: of q below 32, of multiples of 32
+// up to 512, then of 256 up to 4096.
+static const uint16_t logits[62] = {2484, 2203, 2072, 1986, 1922, 1870, 1827,
+        1791, 1759, 1730, 1705, 1681, 1660, 1640, 1622, 1605, 1589, 1574, 1559,
+        1546, 1533, 1521, 1509, 1498, 1487, 1477, 1467, 1458, 1448, 1439, 1431,
+        1423, 1415, 1238, 1134, 1060, 1002, 954, 914, 879, 847, 819, 794, 771,
+        749, 729, 711, 693, 581, 498, 432, 375, 326, 281, 240, 202, 165, 131,
+        97, 64, 32, 0};
 
 static int squash(int x) {
-    unsigned magnitude = (unsigned)(x < 0 ? -x : x);
+    int sign = x >> 31;
+    int magnitude = x ^ sign;
     if (magnitude > 3071) {
         magnitude = 3071;
     }
     const uint16_t *at = &logistic[magnitude >> 6];
-    int p = at[0] + ((at[1] - at[0]) * (int)(magnitude & 63) >> 6);
-    return x < 0 ? 65536 - p : p;
+    int p = at[0] + ((at[1] - at[0]) * (magnitude & 63) >> 6);
+    return (p ^ sign) & 0xFFFF;
 }
 
 // The logit of p / 8192 + 1/2.
 static int stretch(int p) {
-    // The less likely side is q / 8192. Its logarithm is that of its highest
-    // bits; that of the other side is near a parabola.
-    int q = 4096 - (p < 0 ? -p : p);
-    int x = -(q >> 5) - ((q * q >> 7) * 197 >> 19);
+    // Of the less likely side; between the table's rows it is near a line.
+    int sign = p >> 31;
+    int q = 4095 - (p ^ sign);
+    const uint16_t *at = logits;
+    int shift = 0;
     if (q > 511) {
-        q >>= 4;
-        x -= 4 * OCTAVE;
+        at += 47 - 2;
+        shift = 8;
+    } else if (q > 31) {
+        at += 32 - 1;
+        shift = 5;
     }
-    for (; q > 31; q >>= 1) {
-        x -= OCTAVE;
-    }
-    x += logarithm[q];
-    return p < 0 ? -x : x;
+    at += q >> shift;
+    int rest = q & ((1 << shift) - 1);
+    return (at[0] - ((at[0] - at[1]) * rest >> shift)) ^ sign;
 }
 
 uint32_t baton_codec_hash(uint32_t a, uint32_t b) {
@@ -67,6 +71,7 @@ uint32_t baton_codec_coder_byte(struct codec *self) {
 
 // Yes has probability p / 65536, 0 < p < 65536.
 static bool decide(struct codec *self, const void *asked, uint32_t p) {
+    self->dice = self->dice * 1664525u + 1013904223u;
     if (self->oracle != NULL) {
         return self->oracle(self->oracle_context, asked, p);
     }
@@ -85,46 +90,50 @@ static bool decide(struct codec *self, const void *asked, uint32_t p) {
     return yes;
 }
 
-static void update(
-        struct codec *self, codec_counter *counter, bool yes, int limit) {
-    static const uint8_t rates[8] = {1, 2, 2, 3, 4, 5, 5, 5};
+// What counters learn from a decision.
+static void update(const struct codec *self, codec_counter *const *counters,
+        unsigned count, bool yes, int limit) {
+    static const uint8_t rates[8] = {128, 80, 56, 36, 20, 12, 8, 7};
 
     // One in how many, less one, is counted.
     static const uint8_t odds[8] = {0, 1, 3, 3, 7, 15, 31, 255};
-    self->dice = self->dice * 1664525u + 1013904223u;
-    int p = *counter >> 3;
-    int seen = *counter & 7;
-    int step = ((yes ? 4095 : -4096) - p) * 256 >> rates[seen];
-    p += (step + (int)(self->dice >> 24)) >> 8;
-    if (seen < limit && (self->dice >> 16 & odds[seen]) == 0) {
-        seen++;
+    uint32_t dice = self->dice >> 16;
+    int target = yes ? 4095 : -4096;
+    for (; count > 0; count--) {
+        codec_counter *counter = *counters++;
+        int p = *counter >> 3;
+        int seen = *counter & 7;
+        p += ((target - p) * rates[seen] + (int)(dice >> 8)) >> 8;
+        if (seen < limit && (dice & odds[seen]) == 0) {
+            seen++;
+        }
+        *counter = (codec_counter)(p * 8 + seen);
     }
-    *counter = (codec_counter)(p * 8 + seen);
 }
 
 bool baton_codec_ask(struct codec *self, codec_counter *counter) {
     int p = 32768 + (*counter & ~7);
     p = p < 32 ? 32 : p > 65503 ? 65503 : p;
     bool yes = decide(self, counter, (uint32_t)p);
-    update(self, counter, yes, 7);
+    update(self, &counter, 1, yes, 7);
     return yes;
 }
 
 bool baton_codec_ask_mixed(struct codec *self, int16_t *weights, int limit) {
-    int logits[CODEC_MIXED];
+    int inputs[CODEC_MIXED];
     int sum = 0;
     for (unsigned i = 0; i < CODEC_MIXED; i++) {
-        logits[i] = stretch(*self->mixed[i] >> 3);
-        sum += (weights[i] + CODEC_WEIGHT) * logits[i];
+        inputs[i] = stretch(*self->mixed[i] >> 3);
+        sum += (weights[i] + CODEC_WEIGHT) * inputs[i];
     }
     int p = squash(sum >> 14);
     bool yes = decide(self, weights, (uint32_t)p);
     int miss = ((yes ? 65536 : 0) - p) * 20 >> 6;
     for (unsigned i = 0; i < CODEC_MIXED; i++) {
         weights[i] =
-                (int16_t)(weights[i] + ((logits[i] * miss + (1 << 13)) >> 14));
-        update(self, self->mixed[i], yes, limit);
+                (int16_t)(weights[i] + ((inputs[i] * miss + (1 << 13)) >> 14));
     }
+    update(self, self->mixed, CODEC_MIXED, yes, limit);
     return yes;
 }
 

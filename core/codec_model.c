@@ -9,7 +9,7 @@
 // A copy has no length: it goes on, unit by unit, from the base or from the
 // new image itself, until a miss says that it does not. A unit that refers to
 // an address is predicted through the address map, anything else to stay as it
-// is; a miss in a unit is told byte by byte. After 48 bytes as predicted one
+// is; a miss in a unit is told byte by byte. After 32 bytes as predicted one
 // decision may cover the next 64 ("run"), which makes decoding fast where
 // nothing happened. Every step ends after at most a unit, a byte or a
 // realignment, and no two realignments follow each other, so the work for a
@@ -19,15 +19,17 @@
 #include <string.h>
 
 #include "baton/error.h"
+#include "bytes.h"
 
 #define RUN_BYTES 64u
-#define RUN_AFTER 48u
+#define RUN_AFTER 32u
 #define SETTLED   24u // bytes after which a realignment enters the map
 #define AGREED    4u  // trust from which on the map says the same as a unit
 
-static uint32_t bits_of(uint32_t value, uint32_t most) {
+// In a number, 7 at most.
+static uint32_t bits_of(uint32_t value) {
     uint32_t bits = 0;
-    while (bits < most && value >> bits != 0) {
+    while (bits < 7 && value >> bits != 0) {
         bits++;
     }
     return bits;
@@ -56,9 +58,11 @@ void baton_codec_model_begin(struct codec *self,
     }
     codec_counter *table = (codec_counter *)(self + 1);
     for (int i = 0; i < 3; i++) {
-        self->literal_table[i] = table;
-        table += 1u << info->literal_log2[i];
+        uint32_t size = 1u << info->literal_log2[i];
+        self->literal_table[i] = (struct codec_table){table, size - 1};
+        table += size;
     }
+    self->literal_table[3] = self->literal_table[2];
     self->map.entries = (void *)table;
     self->map.capacity = info->map_eighth * 8u;
     self->view.registers = &self->registers;
@@ -73,14 +77,10 @@ static void put(struct codec *self, uint32_t word, uint32_t len) {
     if (self->page_len > CODEC_PAGE_BYTES - 4) {
         baton_codec_layout_flush(self);
     }
-    uint8_t *at = self->page + CODEC_RECENT_BYTES + self->page_len;
+    put_u32(self->page + CODEC_RECENT_BYTES + self->page_len, word);
     self->page_len += len;
     self->new_off += len;
     self->sure -= self->sure < len ? self->sure : len;
-    for (; len > 0; len--) {
-        *at++ = (uint8_t)word;
-        word >>= 8;
-    }
     if (self->new_off == self->new_event) {
         baton_codec_layout_read(self, true);
     }
@@ -246,7 +246,7 @@ static bool ask_flag(
 static bool ask_unit(struct codec *self) {
     const struct codec_unit *unit = &self->unit;
     const struct codec_guess *guess = &self->guess;
-    uint32_t run = bits_of(self->run, 11);
+    uint32_t run = bits_of(self->run);
     uint32_t recent = self->history & 7;
     uint32_t same = flag(guess->delta == 0, 0)
                     | flag(guess->other == guess->delta, 1)
@@ -305,7 +305,7 @@ static bool step_unit(struct codec *self) {
 static bool ask_byte(struct codec *self, uint32_t byte) {
     const struct codec_unit *unit = &self->unit;
     uint32_t index = unit->len - (self->bound - self->source);
-    uint32_t run = bits_of(self->run, 7);
+    uint32_t run = bits_of(self->run);
     uint32_t recent = self->history & 7;
     uint32_t pending = self->pending > self->source;
     uint32_t class = unit->class * 4 + (index < 3 ? index : 3);
@@ -361,24 +361,30 @@ static void ask_run(struct codec *self) {
     }
 }
 
+// A unit or a byte of a copy, or where it goes on.
+static void step_copy(struct codec *self) {
+    look(self);
+    settle(self);
+    if (self->source >= self->bound && self->view.len > 0) {
+        ask_run(self);
+        if (step_unit(self)) {
+            return;
+        }
+    }
+    step_byte(self);
+}
+
 void baton_codec_model_step(struct codec *self) {
     if (self->info->encoding == BATON_CODEC_RAW) {
         put(self, baton_codec_coder_byte(self), 1);
-    } else if (!self->copying) {
-        if (baton_codec_ask(self, &self->model.end[self->new_place])) {
-            realign(self);
-        } else {
-            step_literal(self);
-        }
+    } else if (self->copying) {
+        do { // a run takes no input
+            step_copy(self);
+        } while (self->sure > 0 && self->new_off < self->new_end
+                 && self->status == 0);
+    } else if (baton_codec_ask(self, &self->model.end[self->new_place])) {
+        realign(self);
     } else {
-        look(self);
-        settle(self);
-        if (self->source >= self->bound && self->view.len > 0) {
-            ask_run(self);
-            if (step_unit(self)) {
-                return;
-            }
-        }
-        step_byte(self);
+        step_literal(self);
     }
 }

@@ -140,6 +140,12 @@ struct codec_map {
     uint32_t dice;
 };
 
+// Counters by a hash.
+struct codec_table {
+    codec_counter *counters;
+    uint32_t mask;
+};
+
 // Two guesses, and how good they are.
 struct codec_guess {
     int32_t delta;
@@ -167,7 +173,7 @@ struct codec_model {
     codec_counter flag[CODEC_MIXED][CODEC_FLAGS];
     // Is this unit as predicted; is this byte?
     int16_t flag_weight[CODEC_FLAG_WEIGHTS][CODEC_MIXED];
-    int16_t literal_weight[32][CODEC_MIXED]; // of a byte's bits
+    int16_t literal_weight[48][CODEC_MIXED]; // of a byte's bits
 };
 
 // Zero at every restart, but for the first few fields and those that say where
@@ -222,13 +228,13 @@ struct codec {
     int32_t last_difference[2];
     codec_counter *mixed[CODEC_MIXED]; // what the next decision mixes
     struct codec_map map;
-    codec_counter *literal_table[3];
+    struct codec_table literal_table[CODEC_MIXED];
     struct codec_registers registers;
-    struct codec_layout layout[2]; // of the base; of the new image, as known
     uint8_t in[CODEC_IN_BYTES];
     uint8_t page[CODEC_RECENT_BYTES + CODEC_PAGE_BYTES];
     uint8_t window[CODEC_WINDOW_BYTES + 1];
     struct codec_model model;
+    struct codec_layout layout[2]; // of the base; of the new image, as known
 };
 
 // ---- codec_coder.c: decisions

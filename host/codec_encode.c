@@ -37,6 +37,7 @@ struct encoder {
     struct codec_report *report;
     int32_t delta; // of the target that is being asked for
     int bits_left; // of the number that is being asked for
+    uint32_t bit;  // of the byte that was asked for last
     bool is_trial;
     bool trial_failed;
 };
@@ -210,11 +211,10 @@ static bool answer_number(struct encoder *self,
     return (magnitude >> self->bits_left & 1) != 0;
 }
 
-static bool answer_bit(const struct encoder *self, const void *asked) {
-    const struct codec *model = self->model;
-    size_t row = ((uintptr_t)asked - (uintptr_t)model->model.literal_weight)
-                 / sizeof(model->model.literal_weight[0]);
-    return (self->align->new_image.data[model->new_off] >> row % 8 & 1) != 0;
+static bool answer_bit(struct encoder *self) {
+    self->bit = (self->bit - 1) & 7;
+    return (self->align->new_image.data[self->model->new_off] >> self->bit & 1)
+           != 0;
 }
 
 static bool answer_recent(
@@ -243,7 +243,7 @@ static bool answer(struct encoder *self, const void *asked) {
     case ASK_END:
         return source >= 0;
     case ASK_BIT:
-        return answer_bit(self, asked);
+        return answer_bit(self);
     case ASK_FROM_NEW:
         return source >= CODEC_SELF;
     case ASK_JUMP:

@@ -220,25 +220,34 @@ class Decoder:
     def step_literal(self):
         self.put_byte(self.ask_literal(None, 2))
 
-    def literal_phase(self):
+    def literal_place(self):
+        """Odd or even in data, where in an instruction in code."""
         if self.layout.place != IN_CODE:
-            return self.new_addr % 2 | self.recent(1) >> 4 << 1
-        if self.phase_at >= self.phase_len:
-            return 4
-        cls = self.phase_first & 15
+            return self.new_addr & 1
+        return 2 + (self.phase_at if self.phase_at < self.phase_len else 0)
+
+    def literal_phase(self, at):
+        """That, and what instruction it is of; of data, what is before."""
+        if at < 2:
+            return at | self.recent(1) >> 4 << 3
+        if at == 2:
+            return 2
         if self.header.machine == RV32:
-            cls = self.phase_first >> 2 & 31
-        return self.phase_at | 4 | cls << 3
+            return at | (self.phase_first >> 2 & 31) << 3
+        return at | (self.phase_first & 15) << 3
 
     def ask_literal(self, old, cls):
         logs = self.header.literal_log2
         is_code = int(self.layout.place == IN_CODE)
         has_old = int(old is not None)
+        at = self.literal_place()
         last = self.recent(1) >> (6 if logs[1] < 11 else 0)
         before = 0 if logs[2] < 11 else self.recent(2)
-        bases = [hash2(1 + cls, has_old | self.literal_phase() << 1),
-                 hash2(0x100 + last, is_code), hash2(0x7000 + before, is_code)]
-        kind = 2 + (cls == 4) if has_old else is_code
+        if has_old and not is_code:
+            before = 256 + old
+        bases = [hash2(1 + cls, has_old | self.literal_phase(at) << 1),
+                 hash2(0x100 + last, is_code), hash2(0x7000 + before, at),
+                 hash2(0x9000, at)]
         known = ""  # the bits so far
         candidates = []
         if has_old:
@@ -247,15 +256,19 @@ class Decoder:
                 old)]
         for bit in range(7, -1, -1):
             partial = int("1" + known, 2)
-            mixed = [(self.tables["table", i], (base + partial * 0x9E35) % (
-                1 << logs[i])) for i, base in enumerate(bases)]
-            agreed = 0
-            for text in candidates:
-                agreed *= 3
-                if text.startswith(known):
-                    agreed += 1 + int(text[len(known)])
-            mixed.append((self.tables["expected"], bit * 27 + agreed))
-            weights = self.tables.weight("literal", (kind, bit))
+            mixed = []
+            for i, base in zip([0, 1, 2, 2], bases):
+                slot = (base + partial * 0x9E35) % (1 << logs[i])
+                mixed.append((self.tables["table", i], slot))
+            if has_old:
+                agreed = 0
+                for text in candidates:
+                    agreed *= 3
+                    if text.startswith(known):
+                        agreed += 1 + int(text[len(known)])
+                mixed[3] = self.tables["expected"], bit * 27 + agreed
+            weights = self.tables.weight(
+                "literal", (has_old, at, bit >> 1 + has_old))
             known += str(self.coder.ask_mixed(mixed, weights, True))
         byte = int(known, 2)
         if has_old and byte - old != self.last_difference[0]:
@@ -312,7 +325,7 @@ class Decoder:
             self.since = 28
 
     def may_run(self):
-        return (self.sure == 0 and self.run >= 48
+        return (self.sure == 0 and self.run >= 32
                 and len(self.out) >= self.next_run)
 
     def step_run(self):
@@ -357,7 +370,7 @@ class Decoder:
 
     def ask_unit(self, delta, other, trust):
         unit, recent = self.unit, self.history & 7
-        run = capped(self.run, 11)
+        run = capped(self.run, 7)
         same = (delta == 0) | (other == delta) << 1 | self.from_new << 2
         contexts = [recent | run << 3 | (self.since < 16) << 7,
                     unit.cls | recent << 7 | same << 10]

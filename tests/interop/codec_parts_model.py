@@ -12,22 +12,22 @@ def logistic(i):
 
 def squash(x):
     """The probability of a logit, of 65536; linear between multiples of 64."""
-    i, rest = divmod(min(abs(x), 3071), 64)
+    i, rest = divmod(min(x if x >= 0 else -1 - x, 3071), 64)
     p = logistic(i) + (logistic(i + 1) - logistic(i)) * rest // 64
-    return p if x >= 0 else 65536 - p
+    return p if x >= 0 else 65535 - p
 
 
-LOGARITHM = [round(256 * math.log((8192 - i) / i))
-             for i in [0.5, *range(1, 32)]]
+def logit(q):
+    return round(256 * math.log((8192 - q - 0.5) / (q + 0.5)))
 
 
 def stretch(p):
-    """The logit of p of 8192, nearly."""
-    q = min(p, 8192 - p)
-    shift = max(q.bit_length() - 5, 0)
-    x = (LOGARITHM[q >> shift] - 177 * shift - (q >> 5)
-         - ((q * q >> 7) * 197 >> 19))
-    return -x if p < 4096 else x
+    """The logit of p of 8192, nearly: linear between every 32nd or 256th."""
+    q = min(p, 8191 - p)
+    step = 1 if q < 32 else 32 if q < 512 else 256
+    low = q // step * step
+    x = logit(low) - (logit(low) - logit(low + step)) * (q - low) // step
+    return x if p >= 4096 else -1 - x
 
 
 STRETCH = [stretch(p) for p in range(8192)]
@@ -45,7 +45,7 @@ def hash2(a, b):
 class Coder:
     """Range decoder, counters, mixing."""
 
-    RATES = [1, 2, 2, 3, 4, 5, 5, 5]
+    RATES = [128, 80, 56, 36, 20, 12, 8, 7]
     ODDS = [1, 2, 4, 4, 8, 16, 32, 256]
 
     def __init__(self, data):
@@ -70,10 +70,13 @@ class Coder:
             self.range -= bound
         return int(yes)
 
-    def update(self, counters, key, yes, limit=7):
+    def roll(self):
+        """Once for every decision."""
         self.dice = (self.dice * 1664525 + 1013904223) & MASK
+
+    def update(self, counters, key, yes, limit=7):
         p, seen = divmod(counters[key], 8)
-        step = ((8191 if yes else 0) - p) * 256 >> self.RATES[seen]
+        step = ((8191 if yes else 0) - p) * self.RATES[seen]
         p += step + (self.dice >> 24) >> 8
         if seen < limit and (self.dice >> 16) % self.ODDS[seen] == 0:
             seen += 1
@@ -81,6 +84,7 @@ class Coder:
 
     def ask(self, counters, key):
         yes = self.decide(min(max(counters[key] // 8 * 8, 32), 65503))
+        self.roll()
         self.update(counters, key, yes)
         return yes
 
@@ -90,6 +94,7 @@ class Coder:
         p = squash(sum((w + WEIGHT) * x
                        for w, x in zip(weights, logits)) >> 14)
         yes = self.decide(p)
+        self.roll()
         miss = (yes * 65536 - p) * 20
         for i, (table, key) in enumerate(counters):
             weights[i] += logits[i] * (miss >> 6) + (1 << 13) >> 14
