@@ -120,6 +120,10 @@ def test_a_truncated_image_is_never_booted(device):
 
 
 def test_without_network_or_server(device):
+    path = device.fs / "ota_pull.py"
+    text = path.read_text()
+    assert "WIFI_TIMEOUT_S = 20\n" in text
+    path.write_text(text.replace("WIFI_TIMEOUT_S = 20\n", "WIFI_TIMEOUT_S = 2\n"))
     report, console = device.start("--wifi", "no-ap")
     assert "no update: no Wi-Fi" in console
     assert report["boots"] == 1

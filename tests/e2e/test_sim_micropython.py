@@ -176,7 +176,8 @@ def test_reset_causes(board):
 ])
 def test_exit_status(board, script, code):
     (board.fs / "main.py").write_text(script + "\n")
-    _, report, _ = board.run("--max-boots", 3, "--timeout", 2)
+    seconds = 1 if code == 5 else 60
+    _, report, _ = board.run("--max-boots", 3, "--timeout", seconds)
     assert report["exit"] == code
 
 

@@ -398,7 +398,7 @@ def test_other_updaters_are_not_refused(device):
             "    except OSError as exc:\n"
             "        print(exc.args[1])\n"
             "    print(Partition('ota_1').app_state())"))
-    console, _ = device.run("--max-boots", 1, "--timeout", 3)
+    console, _ = device.run("--max-boots", 1, "--timeout", 6)
     assert console[:4] == ["boot v2", "ESP_ERR_OTA_ROLLBACK_INVALID_STATE", "1",
                            "begun 1"]
     assert get_records(device.path)[0] == b"\xff" * 32

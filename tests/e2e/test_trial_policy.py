@@ -142,12 +142,12 @@ def test_an_outage_ends_no_release(fleet, outage):
     """The trial of v2 falls into an outage. The server: the script calls the
     agent, which finds nobody. Wi-Fi: the script waits for it and calls nothing,
     so that the deadline ends each boot."""
-    fleet.boot(deadline=3 if outage == "server" else 1)
+    fleet.boot(deadline=5 if outage == "server" else 1)
     fleet.switch()
     if outage == "server":
         console, report = fleet.run(is_down=True)
     else:
-        console, report = fleet.run("--wifi", "no-ap", timeout=6)
+        console, report = fleet.run("--wifi", "no-ap", timeout=12)
     versions = [line for line in console if line.startswith("runs ")]
     boots = 1 if outage == "server" else 4
     assert versions == ["runs v2"] * boots + ["runs v1"], console
