@@ -325,9 +325,9 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(board.folder)
+            tty.setraw(0)  # before the interpreter looks at how it is set
             os.execv(board.baton_path,
                      ["baton", "sim", "--flash", "dev.bin", "--fs", "fs"])
-        tty.setraw(self.fd)
 
     def send(self, text):
         os.write(self.fd, text)
