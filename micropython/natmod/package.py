@@ -2,6 +2,7 @@
 """Lays out packages for `baton install` and for mip.
 
   package.py NATMOD OUT ARCH ...
+  package.py --sum NATMOD       (prints what __init__ has to know of parts.bin)
 
 Of each architecture OUT gets baton-ARCH, the module "stock" and the compiled
 package baton, and baton-small-ARCH, the small module and the package
@@ -18,7 +19,8 @@ The files of baton but __init__ and the texts are one, parts.bin:
       the head: a line "/NAME OFFSET SIZE CRC" for each, the CRC in hex
       the files
 
-Numbers are little-endian; offsets are from the beginning.
+Numbers are little-endian; offsets are from the beginning. __init__ takes the head
+that it was built with, and by that these very files, no other's.
 """
 # SPDX-License-Identifier: MIT
 import hashlib
@@ -68,6 +70,11 @@ def bundle(paths):
     assert len(text) == size < 1 << 16
     prefix = PREFIX.pack(MAGIC, FORM, size, zlib.crc32(text))
     return prefix + text + b"".join(data for _, data in files)
+
+
+def print_sum(natmod):
+    crc = PREFIX.unpack_from(bundle(parts_of(natmod)))[3]
+    print(f"_PARTS_SUM = const({crc:#x})")
 
 
 def place_in_order(path):
@@ -137,4 +144,7 @@ def main(natmod, out, *archs):
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
+    if sys.argv[1] == "--sum":
+        print_sum(Path(sys.argv[2]))
+        sys.exit()
     main(*sys.argv[1:])

@@ -1,5 +1,6 @@
 # The end of the package's __init__ where it is built for stock firmware: its
-# other files are found in parts.bin. docs/STOCK.md tells why.
+# other files are found in parts.bin. docs/STOCK.md tells why. Before this comes
+# _PARTS_SUM, the CRC of the head of parts.bin.
 # SPDX-License-Identifier: MIT
 _PARTS = "/.baton"
 
@@ -23,14 +24,15 @@ class _Parts:
         raw = self._file.read(12)
         if len(raw) == 12:
             magic, version, size, crc = struct.unpack("<4sHHI", raw)
-            if magic == b"BPRT" and version == 1:
+            if magic == b"BPRT" and version == 1 and crc == _PARTS_SUM:
                 # A line for each: "/fetch.mpy offset size crc".
                 self._head = str(self._read(12, size, crc), "utf8")
                 return
         self._refuse()
 
     def _refuse(self):
-        raise OSError(5, self._path + " is missing or damaged: install baton again")
+        raise OSError(5, self._path + " is damaged or another version's:"
+                         " install baton again")
 
     def _mounted(self):
         import vfs

@@ -2,13 +2,14 @@
 # what that spares a chip's file system, and what becomes of a damaged one. On
 # the virtual ESP32, with littlefs on a device that counts what is read.
 # SPDX-License-Identifier: MIT
+import runpy
 import shutil
 
 import pytest
 
 import test_stock_policy
 
-SAYS = ("[Errno 5] EIO: /lib/baton/parts.bin is missing or damaged:"
+SAYS = ("[Errno 5] EIO: /lib/baton/parts.bin is damaged or another version's:"
         " install baton again")
 
 # Mounts a file system, of the geometry that ESP32's firmware gives it, with
@@ -140,6 +141,10 @@ print(*sorted(names))
 
 
 def test_each_module_comes_out_of_it(board, repo):
+    """Whatever an installation of before has left beside it."""
+    for name in ("url", "policy", "errors"):
+        (board.package / f"{name}.mpy").write_bytes(b"M\x06old")
+        (board.package / f"{name}.py").write_text("raise ValueError")
     names = sorted(path.stem for path in (repo / "micropython" / "package" / "baton").glob("*.py"))
     names.remove("__init__")
     assert board.run_main(EACH) == [" ".join(names)]
@@ -282,6 +287,18 @@ print("start", baton.start())
 def test_damage_is_told_in_words(board):
     assert board.run_main(f"SAYS = {SAYS!r}\n{DAMAGE}") == [
         "baton: " + SAYS, "start False"]
+
+
+def test_another_build_is_refused(board, repo):
+    """As after a power cut while a version is installed over another: no
+    mixture of them runs."""
+    package = runpy.run_path(str(repo / "micropython" / "natmod" / "package.py"))
+    parts = package["parts_of"](repo / "build" / "natmod")
+    script = "import sys\nsys.path[:] = ['', '/lib']\nimport baton\nfrom baton import url\nprint('runs')\n"
+    (board.package / "parts.bin").write_bytes(package["bundle"](parts))
+    assert board.run_main(script) == ["runs"]
+    (board.package / "parts.bin").write_bytes(package["bundle"](parts[:-1]))
+    assert board.run_main(script)[-1] == "OSError: " + SAYS
 
 
 REMOUNT = FILES + """
