@@ -136,6 +136,11 @@ def test_power_cuts(board, server):
         at, mode = rng.randrange(1, total + 1), rng.choice(["before", "torn", "garbage", "after", "weak"])
         board.renew()
         console, report = board.run(script, "--cut-at", at, "--cut-mode", mode, "--seed", SEED % 1000)
+        if mode == "weak" and "runs v2" not in console:
+            # What is weak read right when it was compared, and no more when all
+            # was verified: refused, and written again at the next start.
+            assert "the image's checksum is wrong" in console, f"BATON_SEED={SEED}: {at} {mode}: {console}"
+            console, report = board.run(script)
         assert "runs v2 True" in console and "pull False" in console, f"BATON_SEED={SEED}: {at} {mode}: {console}"
         assert get(board.path, OTA_1, len(board.new)) == board.new, f"BATON_SEED={SEED}: {at} {mode}"
 
