@@ -1,8 +1,9 @@
 // Writing a new image to the slot that is not running.
 // SPDX-License-Identifier: MIT
 //
-// Bytes gather in a buffer of one sector. A full sector is compared with the
-// flash and written only where it differs. What a cut leaves, by moment:
+// Bytes gather in a buffer of one sector or several. Each full sector is compared
+// with the flash and written only where it differs; what lies in a block that
+// was just erased goes by one command. What a cut leaves, by moment:
 // - before the first sector's erase: the old image, whole;
 // - after it, until `end` programs the head: no header, so no image;
 // - while the head is programmed: a torn header fails the digest, a whole one
@@ -86,21 +87,15 @@ static int erase_range(struct baton_update *self, uint32_t off, uint32_t len) {
     return 0;
 }
 
-// Programs bytes of the buffer that belong at `off`; whole program units, the
-// rest of the last one as erased flash reads.
-static int program(
-        struct baton_update *self, uint32_t off, uint8_t *data, uint32_t len) {
+static int program(struct baton_update *self, uint32_t off, const uint8_t *data,
+        uint32_t len) {
     const struct baton_flash *flash = self->config.flash;
-    uint32_t unit = flash->program_bytes != 0 ? flash->program_bytes : 1u;
-    uint32_t padded = round_up(len, unit);
-    memset(data + len, 0xFF, padded - len);
-    int err = 0;
-    if (!is_blank(data, padded)) {
-        err = flash->program(
-                flash->context, self->config.slot_addr + off, data, padded);
-        self->stats.bytes_programmed += padded;
+    if (is_blank(data, len)) {
+        return 0;
     }
-    return err;
+    self->stats.bytes_programmed += len;
+    return flash->program(
+            flash->context, self->config.slot_addr + off, data, len);
 }
 
 static bool is_erased_by_us(const struct baton_update *self, uint32_t off) {
@@ -108,14 +103,15 @@ static bool is_erased_by_us(const struct baton_update *self, uint32_t off) {
            && off + self->sector_bytes <= self->erased_to;
 }
 
-// The sector at `off` is no longer blank. Of a range erased ahead only one side
-// is remembered; the other is simply erased again when it comes.
-static void consume_erased(struct baton_update *self, uint32_t off) {
+// The sectors from `off` on are no longer blank. Of a range erased ahead only one
+// side is remembered; the other is simply erased again when it comes.
+static void consume_erased(
+        struct baton_update *self, uint32_t off, uint32_t len) {
     if (!is_erased_by_us(self, off)) {
         return;
     }
     if (off == self->erased_from) {
-        self->erased_from = off + self->sector_bytes;
+        self->erased_from = off + len;
     } else {
         self->erased_to = off;
     }
@@ -170,18 +166,18 @@ static int start(struct baton_update *self) {
     }
     self->started = true;
     self->first_blank = true;
-    consume_erased(self, 0);
+    consume_erased(self, 0, self->sector_bytes);
     return 0;
 }
 
 // ---- Sectors -------------------------------------------------------------
 
-static int write_first(struct baton_update *self, uint32_t len) {
-    uint8_t *data = baton_update_parts_buffer(self);
+static int write_first(
+        struct baton_update *self, const uint8_t *data, uint32_t len) {
     int err = start(self);
     if (err == 0 && !self->first_blank) {
         err = erase_range(self, 0, self->sector_bytes);
-        consume_erased(self, 0);
+        consume_erased(self, 0, self->sector_bytes);
     }
     if (err != 0) {
         return err;
@@ -194,19 +190,25 @@ static int write_first(struct baton_update *self, uint32_t len) {
 }
 
 static uint8_t *second_buffer(struct baton_update *self) {
-    bool has_room = self->config.work_len / 2u >= self->sector_bytes;
-    return has_room ? baton_update_parts_buffer(self) + self->sector_bytes
-                    : NULL;
+    size_t used = self->gather_bytes;
+    bool has_room = self->config.work_len - used >= self->sector_bytes;
+    return has_room ? baton_update_parts_buffer(self) + used : NULL;
 }
 
-// Keeps a sector that was skipped until it is known whether the next one
-// differs: over an unfinished update it may have been the one in flight.
-static void hold_sector(struct baton_update *self, uint32_t off, uint32_t len) {
-    uint8_t *second = second_buffer(self);
-    bool wanted = second != NULL && !self->was_clean && !self->differed
-                  && self->config.resume_off == 0 && self->sequential;
-    if (wanted) {
-        memcpy(second, baton_update_parts_buffer(self), len);
+// Whether this update finds out by itself what was in flight when an earlier one
+// was cut short: the last right sector before the first that differs.
+static bool can_hold(struct baton_update *self) {
+    return second_buffer(self) != NULL && self->config.keep == NULL
+           && self->sequential;
+}
+
+// Keeps a sector that was skipped until it is known whether the next differs.
+static void hold_sector(struct baton_update *self, uint32_t off,
+        const uint8_t *data, uint32_t len) {
+    if (can_hold(self) && !self->was_clean && !self->differed) {
+        uint8_t *second = second_buffer(self);
+        memcpy(second, data, len);
+        memset(second + len, 0xFF, self->sector_bytes - len);
         self->held_off = off;
     }
 }
@@ -221,36 +223,41 @@ static int rewrite_held(struct baton_update *self) {
     if (err != 0) {
         return err;
     }
-    consume_erased(self, off);
+    consume_erased(self, off, self->sector_bytes);
     return program(self, off, second_buffer(self), self->sector_bytes);
 }
 
-// Whether flash may keep what it has at `off`.
-static int can_skip(
-        struct baton_update *self, uint32_t off, uint32_t len, bool *result) {
-    const uint8_t *data = baton_update_parts_buffer(self);
+// Whether what is on flash there may be weak, though it reads right.
+static bool is_suspect(struct baton_update *self, uint32_t off) {
+    const struct baton_update_config *config = &self->config;
+    uint32_t suspect =
+            config->suspect_off != 0 ? config->suspect_off : config->resume_off;
+    return suspect != 0 && off == suspect && !can_hold(self);
+}
+
+// Whether flash may keep what it has at `off`. A caller that says what is kept
+// has compared, and means the rest to be written.
+static int can_skip(struct baton_update *self, uint32_t off,
+        const uint8_t *data, uint32_t len, bool *result) {
     *result = false;
-    uint32_t suspect = self->config.suspect_off != 0 ? self->config.suspect_off
-                                                     : self->config.resume_off;
-    bool is_suspect = suspect != 0 && off == suspect && !self->resumed;
-    if (is_suspect) {
-        self->resumed = true;
-        return 0;
-    }
-    if (is_blank(data, len)) {
+    if (self->config.keep != NULL || is_suspect(self, off)
+            || is_blank(data, len)) {
         return 0;
     }
     return baton_update_parts_compare(self, off, data, len, result);
 }
 
-static int write_other(struct baton_update *self, uint32_t len) {
-    uint32_t off = base_of(self);
+// One sector, or as many as lie in what is erased: *taken bytes of them.
+static int write_other(struct baton_update *self, uint32_t off,
+        const uint8_t *data, uint32_t len, uint32_t *taken) {
+    uint32_t sector = self->sector_bytes;
+    *taken = len < sector ? len : sector;
     if (!is_erased_by_us(self, off)) {
         bool skip;
-        int err = can_skip(self, off, len, &skip);
+        int err = can_skip(self, off, data, *taken, &skip);
         if (err == 0 && skip) {
             self->stats.sectors_skipped++;
-            hold_sector(self, off, len);
+            hold_sector(self, off, data, *taken);
             return 0;
         }
         err = err != 0 ? err : start(self);
@@ -261,8 +268,10 @@ static int write_other(struct baton_update *self, uint32_t len) {
             return err;
         }
     }
-    consume_erased(self, off);
-    return program(self, off, baton_update_parts_buffer(self), len);
+    uint32_t erased = self->erased_to - off;
+    *taken = len < erased ? len : erased;
+    consume_erased(self, off, round_up(*taken, sector));
+    return program(self, off, data, *taken);
 }
 
 // Checks what the first bytes tell, before the first erase.
@@ -275,19 +284,38 @@ static int check_head(struct baton_update *self, uint32_t have) {
             self->config.image_bytes, &self->image_config);
 }
 
-int baton_update_parts_flush(struct baton_update *self) {
-    uint32_t len = self->fill;
-    if (len == 0) {
-        return 0;
-    }
+// Writes the first bytes of the buffer, whole program units; the rest of the
+// last one as erased flash reads.
+static int write_gathered(struct baton_update *self, uint32_t len) {
+    uint8_t *data = baton_update_parts_buffer(self);
     uint32_t off = base_of(self);
+    const struct baton_flash *flash = self->config.flash;
+    uint32_t unit = flash->program_bytes != 0 ? flash->program_bytes : 1u;
+    uint32_t end = round_up(len, unit);
+    memset(data + len, 0xFF, end - len);
     int err = off == 0 ? check_head(self, len) : 0;
-    if (err == 0) {
-        err = off == 0 ? write_first(self, len) : write_other(self, len);
+    for (uint32_t at = 0; err == 0 && at < end;) {
+        uint32_t taken =
+                end - at < self->sector_bytes ? end - at : self->sector_bytes;
+        err = off + at == 0 ? write_first(self, data, taken)
+                            : write_other(self, off + at, data + at, end - at,
+                                    &taken);
+        at += taken;
     }
-    // A sector that failed stays counted as not written.
-    self->fill = err == 0 ? 0 : len;
     return err;
+}
+
+int baton_update_parts_flush(struct baton_update *self) {
+    int err = self->fill != 0 ? write_gathered(self, self->fill) : 0;
+    // What failed stays counted as not written.
+    self->fill = err == 0 ? 0 : self->fill;
+    return err;
+}
+
+int baton_update_parts_finish(struct baton_update *self) {
+    int err = baton_update_parts_flush(self);
+    // Where nothing differed the last sector may be the one.
+    return err != 0 ? err : rewrite_held(self);
 }
 
 // ---- The calls -----------------------------------------------------------
@@ -307,7 +335,8 @@ static bool is_unit_usable(const struct baton_flash *flash) {
 static int check_config(struct baton_update *self) {
     const struct baton_update_config *config = &self->config;
     uint32_t sector = self->sector_bytes;
-    if (!is_unit_usable(config->flash) || config->work_len < sector
+    if (!is_unit_usable(config->flash) || self->gather_bytes % sector != 0
+            || config->work_len < self->gather_bytes
             || config->slot_addr % sector != 0
             || config->slot_bytes % sector != 0
             || config->resume_off % sector != 0
@@ -344,6 +373,8 @@ int baton_update_begin(
     self->sector_bytes =
             flash->sector_bytes != 0 ? flash->sector_bytes : BATON_SECTOR_BYTES;
     self->block_bytes = flash->block_bytes;
+    self->gather_bytes = config->gather_bytes != 0 ? config->gather_bytes
+                                                   : self->sector_bytes;
     self->held_off = NO_SECTOR;
     self->sequential = true;
     self->off = config->resume_off;
@@ -383,6 +414,14 @@ static int check_room(const struct baton_update *self, size_t len) {
     return is_past ? BATON_ERR_RANGE : 0;
 }
 
+// Up to an address that is a multiple of the buffer's length: where a block can
+// be erased one begins.
+static uint32_t room_in_buffer(const struct baton_update *self) {
+    uint32_t size = self->gather_bytes;
+    uint32_t addr = self->config.slot_addr + base_of(self);
+    return size - addr % size - self->fill;
+}
+
 int baton_update_write(
         struct baton_update *self, const void *data, size_t len) {
     if (self->state != STATE_WRITING) {
@@ -391,7 +430,7 @@ int baton_update_write(
     int err = check_room(self, len);
     const uint8_t *from = data;
     while (err == 0 && len > 0) {
-        size_t room = self->sector_bytes - self->fill;
+        uint32_t room = room_in_buffer(self);
         size_t take = len < room ? len : room;
         memcpy(baton_update_parts_buffer(self) + self->fill, from, take);
         self->fill += (uint32_t)take;
@@ -401,7 +440,7 @@ int baton_update_write(
         if (base_of(self) == 0 && self->fill >= BATON_IMAGE_HEAD_BYTES) {
             err = check_head(self, self->fill);
         }
-        if (err == 0 && self->fill == self->sector_bytes) {
+        if (err == 0 && take == room) {
             err = baton_update_parts_flush(self);
         }
     }
@@ -414,20 +453,39 @@ int baton_update_write_at(
         return self->status != 0 ? self->status : BATON_ERR_STATE;
     }
     if (off != self->off) {
-        bool may_leave =
-                self->fill == 0 || self->off == self->config.image_bytes;
+        bool may_leave = self->fill % self->sector_bytes == 0
+                         || self->off == self->config.image_bytes;
         if (!may_leave || off % self->sector_bytes != 0
                 || off > self->config.slot_bytes) {
             return baton_update_parts_fail(self, BATON_ERR_ARG);
         }
-        self->sequential = false;
-        int err = baton_update_parts_flush(self);
+        int err = baton_update_parts_finish(self);
         if (err != 0) {
             return baton_update_parts_fail(self, err);
         }
+        self->sequential = false;
         self->off = off;
     }
     return baton_update_write(self, data, len);
+}
+
+int baton_update_flush(struct baton_update *self) {
+    if (self->state != STATE_WRITING) {
+        return self->status != 0 ? self->status : BATON_ERR_STATE;
+    }
+    uint32_t rest = self->fill % self->sector_bytes;
+    uint32_t whole = self->fill - rest;
+    if (whole == 0) {
+        return 0;
+    }
+    int err = write_gathered(self, whole);
+    if (err != 0) {
+        return baton_update_parts_fail(self, err);
+    }
+    uint8_t *data = baton_update_parts_buffer(self);
+    memmove(data, data + whole, rest);
+    self->fill = rest;
+    return 0;
 }
 
 void baton_update_abort(struct baton_update *self) {

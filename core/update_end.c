@@ -3,14 +3,14 @@
 //
 // One pass pushes the image through the verifier; a second one, where the
 // digest of the whole file is known, hashes it in the same memory. Each step
-// reads one sector, so that a caller that must not block can go in between.
+// fills the buffer once, so that a caller that must not block can go in between.
 #include <string.h>
 
 #include "baton/error.h"
 #include "update_parts.h"
 
 // What one pass reads next: the head from memory, as it is not on flash yet,
-// then a sector at a time.
+// then a buffer at a time.
 static int read_next(
         struct baton_update *self, const uint8_t **data, uint32_t *len) {
     if (self->end_at == 0 && self->have_head) {
@@ -19,7 +19,7 @@ static int read_next(
         return 0;
     }
     uint32_t left = self->end_limit - self->end_at;
-    *len = left < self->sector_bytes ? left : self->sector_bytes;
+    *len = left < self->gather_bytes ? left : self->gather_bytes;
     *data = baton_update_parts_buffer(self);
     return baton_update_parts_read_slot(
             self, self->end_at, baton_update_parts_buffer(self), *len);
@@ -98,7 +98,7 @@ static int begin_end(struct baton_update *self) {
     const struct baton_update_config *config = &self->config;
     bool in_order = self->sequential && config->resume_off == 0;
     uint32_t came = self->off;
-    int err = baton_update_parts_flush(self);
+    int err = baton_update_parts_finish(self);
     if (err != 0) {
         return err;
     }

@@ -29,4 +29,7 @@ int baton_update_parts_compare(struct baton_update *self, uint32_t off,
 // Writes what has gathered in the buffer.
 int baton_update_parts_flush(struct baton_update *self);
 
+// That, after the last byte.
+int baton_update_parts_finish(struct baton_update *self);
+
 #endif

@@ -19,9 +19,10 @@
 // - a sector that is to be all 0xFF: blank is believed only where this update
 //   erased it, as an interrupted erase can read blank and be weak;
 // - the sector that may have been in flight when an earlier update of this
-//   slot was cut short: the one at suspect_off or resume_off; or, when the update
-//   starts at the beginning over an unfinished one and work_len is two
-//   sectors, the last right one before the first that differs.
+//   slot was cut short. Where the update comes in order and work has room for a
+//   sector more it finds that out itself: the last right one before the first
+//   that differs. Else it is the one at suspect_off or resume_off;
+// - whatever is written with `keep`: the caller has compared.
 #ifndef BATON_UPDATE_H
 #define BATON_UPDATE_H
 
@@ -68,7 +69,13 @@ struct baton_update_config {
     // Never use the larger erase command (it stops the chip for about 150 ms).
     bool no_block_erase;
 
-    void *work;      // one sector (flash->sector_bytes), or better two
+    // Whole sectors that gather before they are written, to where the address
+    // is a multiple of it; 0: one. Where each command costs more than its bytes,
+    // as many as the larger erase command takes serve best. That much is lost
+    // by a cut.
+    uint32_t gather_bytes;
+
+    void *work;      // gather_bytes, or one sector; better another one behind
     size_t work_len; // bytes
 };
 
@@ -84,12 +91,13 @@ struct baton_update_stats {
 struct baton_update {
     struct baton_update_config config;
     uint32_t off;         // where the next byte of `write` goes
-    uint32_t fill;        // bytes in the sector buffer
+    uint32_t fill;        // bytes in the buffer
     uint32_t erased_from; // this update erased [erased_from, erased_to) and
     uint32_t erased_to;   // has not programmed it
     uint32_t held_off;    // sector kept in the second buffer, or UINT32_MAX
     uint32_t sector_bytes;
     uint32_t block_bytes;
+    uint32_t gather_bytes;
     uint32_t end_at;    // `end`: bytes verified in this pass
     uint32_t end_limit; // and where it ends
     int status;
@@ -98,7 +106,6 @@ struct baton_update {
     bool have_head;   // head holds the image's first bytes
     bool was_clean;   // the slot held a header at begin
     bool differed;    // a sector that differs was seen
-    bool resumed;     // the sector at resume_off was written
     bool checked;     // the first bytes were judged
     bool first_blank; // the first sector is erased and not yet programmed
     bool sequential;  // no write_at so far
@@ -121,11 +128,12 @@ int baton_update_begin(
 // Writes the next bytes: from resume_off on, or after the last write.
 //
 // data, len   borrowed for the call; any length, 0 allowed
-// Flash       for each sector completed: a read, at most one erase command
-//             (and one more for the slot's first sector before the first
-//             sector that is written), a program. A wrong image is refused
-//             when its first 288 bytes are in, before the first erase
-// Power loss  bytes of completed sectors stay; go on with resume_off
+// Flash       when the buffer is full, for each of its sectors: a read, at most
+//             one erase command (and one more for the slot's first sector
+//             before the first sector that is written), a program, which is
+//             one for all sectors of a block that was erased. A wrong image is
+//             refused when its first 288 bytes are in, before the first erase
+// Power loss  what was written stays; go on with resume_off
 // Returns     0; all of baton_image_check; BATON_ERR_IMAGE_TOO_LARGE (past the
 //             slot), BATON_ERR_RANGE (past image_bytes), BATON_ERR_STATE, BATON_ERR_READBACK, BATON_ERR_NOR,
 //             BATON_ERR_RANGE, BATON_ERR_IO
@@ -139,6 +147,12 @@ int baton_update_write(struct baton_update *self, const void *data, size_t len);
 // Returns     as baton_update_write, and BATON_ERR_ARG (offset)
 int baton_update_write_at(
         struct baton_update *self, uint32_t off, const void *data, size_t len);
+
+// Writes the whole sectors that have gathered, where more than one does: for
+// when the next bytes may be long in coming.
+//
+// Flash, Returns  as baton_update_write
+int baton_update_flush(struct baton_update *self);
 
 // Reads the image back, verifies all of it, and makes it whole by programming
 // its first 32 bytes. After 0 the slot may be switched to.
@@ -156,11 +170,11 @@ int baton_update_end(struct baton_update *self);
 // baton_update_end_step has more to do.
 #define BATON_UPDATE_MORE 1
 
-// As baton_update_end, a sector at a time: call it until it returns something
+// As baton_update_end, a buffer at a time: call it until it returns something
 // else than BATON_UPDATE_MORE. In between nothing but an abort is allowed.
 //
 // Flash       the first call writes what is left of the last sector; each
-//             reads at most one sector; the last programs 32 bytes
+//             fills the buffer at most once; the last programs 32 bytes
 // Returns     BATON_UPDATE_MORE, and as baton_update_end
 int baton_update_end_step(struct baton_update *self);
 
@@ -173,7 +187,7 @@ const struct baton_image_info *baton_update_info(
         const struct baton_update *self);
 
 // Reads back bytes of the image that this update has taken, wherever they are:
-// on flash, in the sector that is filling, or held back as the head. Until
+// on flash, in the buffer that is filling, or held back as the head. Until
 // `end` is called.
 //
 // off, len    [off, off + len) was written, or lies before resume_off

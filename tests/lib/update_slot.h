@@ -9,7 +9,7 @@
 #define SECTOR 4096u
 
 static struct baton_update update;
-static uint8_t work[2 * SECTOR];
+static uint8_t work[17 * SECTOR];
 
 static inline struct baton_update_config configure(struct world *world) {
     const struct baton_partition *slot = world_app(world, 0x11);
@@ -23,9 +23,16 @@ static inline struct baton_update_config configure(struct world *world) {
             .running_addr = running->addr,
             .running_bytes = running->size_bytes,
             .work = work,
-            .work_len = sizeof(work),
+            .work_len = 2 * SECTOR,
     };
     return config;
+}
+
+// So many sectors gather, and there is room for one more.
+static inline void gather(
+        struct baton_update_config *config, uint32_t sectors) {
+    config->gather_bytes = sectors * SECTOR;
+    config->work_len = (sectors + 1u) * SECTOR;
 }
 
 static inline uint8_t *slot_bytes(struct world *world) {

@@ -315,6 +315,9 @@ static void test_write_at_any_order(void **state) {
         struct baton_update_config config = configure(&world);
         config.image_bytes = (uint32_t)len;
         config.work_len = seed % 2 != 0 ? SECTOR : 2 * SECTOR;
+        if (seed % 4 == 0) {
+            gather(&config, seed % 16 + 1);
+        }
         assert_int_equal(baton_update_begin(&update, &config), 0);
         uint32_t order[16];
         uint32_t rng = seed;
@@ -415,6 +418,46 @@ static void test_read_back(void **state) {
     world_end(&world);
 }
 
+// Of an image that gathers by blocks each block is one erase and one program,
+// but for the first sector; what is flushed early stays where it belongs.
+static void test_gathers(void **state) {
+    (void)state;
+    struct world_image spec = {.payload_bytes = 150000, .fill = 6};
+    size_t len;
+    uint8_t *image = world_make_image(&spec, &len);
+    for (uint32_t step = 1; step <= 3000; step = step * 3 + 1) {
+        struct world world;
+        begin_world(&world, 0x30000);
+        struct baton_update_config config = configure(&world);
+        config.image_bytes = (uint32_t)len;
+        struct world_image old = {.fill = 8};
+        world_put_image(&world, 0x11, &old);
+        gather(&config, 16);
+        const struct baton_nor_stats *stats = &world.nor.state->stats;
+        assert_int_equal(run_update(&config, image, len, step), 0);
+        assert_memory_equal(slot_bytes(&world), image, len);
+        assert_int_equal(stats->block_erases, len / 65536);
+        // The rest, by sectors.
+        assert_int_equal(
+                stats->sector_erases, (len % 65536 + SECTOR - 1) / SECTOR);
+        assert_int_equal(baton_update_begin(&update, &config), 0);
+        for (size_t at = 0; at < len; at += step) {
+            size_t take = len - at < step ? len - at : step;
+            assert_int_equal(baton_update_write(&update, image + at, take), 0);
+            uint32_t whole = (uint32_t)(at + take) / SECTOR * SECTOR;
+            if ((at / step) % 5 == 0) {
+                assert_int_equal(baton_update_flush(&update), 0);
+                assert_int_equal(baton_update_offset(&update), whole);
+            }
+        }
+        assert_int_equal(baton_update_end(&update), 0);
+        assert_memory_equal(slot_bytes(&world), image, len);
+        assert_int_equal(baton_update_flush(&update), BATON_ERR_STATE);
+        world_end(&world);
+    }
+    free(image);
+}
+
 // A head kept over a restart saves the first sector from being written again,
 // and `end` works in steps that each read no more than a sector.
 static void test_resume_head(void **state) {
@@ -482,6 +525,7 @@ int main(void) {
             cmocka_unit_test(test_write_at_any_order),
             cmocka_unit_test(test_write_at_refuses),
             cmocka_unit_test(test_read_back),
+            cmocka_unit_test(test_gathers),
             cmocka_unit_test(test_resume_head),
             cmocka_unit_test(test_abort),
     };
