@@ -233,11 +233,17 @@ static int open_run(struct baton_agent *self) {
     uint32_t to;
     next_run(self, &from, &to);
     uint32_t end = self->release.image_bytes;
+    // What is in flight follows what is marked, also behind sectors that the
+    // slot held already.
+    int err = from != self->at ? baton_agent_fetch_mark(self, from) : 0;
+    if (err != 0) {
+        return err;
+    }
     if (end != 0 && from == end) {
-        int err = baton_agent_fetch_mark(self, end);
+        err = baton_agent_fetch_mark(self, end);
         return err != 0 ? err : finish_body(self);
     }
-    int err = baton_agent_fetch_request(self, from, to == end ? 0 : to);
+    err = baton_agent_fetch_request(self, from, to == end ? 0 : to);
     if (err != 0) {
         return err;
     }
