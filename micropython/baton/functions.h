@@ -21,6 +21,7 @@
 // What a module has besides that is not small.
 #define BATON_FUNCTIONS_MORE(X)                                                \
     X(MP_QSTR_check, baton_check_obj)                                          \
+    X(MP_QSTR_flush, baton_flush_obj)                                          \
     X(MP_QSTR_head, baton_head_obj)                                            \
     X(MP_QSTR_stats, baton_stats_obj)                                          \
     X(MP_QSTR_records, baton_records_obj)                                      \

@@ -133,14 +133,35 @@ static void set_resumed(struct baton_update_config *config, size_t n_args,
         config->resume_head =
                 baton_binding_bytes(args[7], BATON_UPDATE_HEAD_BYTES);
     }
-    config->suspect_off = n_args > 8 ? baton_binding_u32(args[8]) : 0;
-    config->keep = n_args > 9 ? get_keep(args[9], config->slot_bytes) : NULL;
+    config->keep = n_args > 8 ? get_keep(args[8], config->slot_bytes) : NULL;
+}
+
+// Memory of Python's in which sectors gather, and one more behind them. It is
+// kept alive by the pointer to it.
+static void set_memory(struct baton_update_config *config, size_t n_args,
+        const mp_obj_t *args) {
+    if (n_args <= 9 || args[9] == mp_const_none) {
+        config->work = m_malloc(WORK_BYTES);
+        config->work_len = WORK_BYTES;
+        return;
+    }
+    mp_buffer_info_t memory;
+    mp_get_buffer_raise(args[9], &memory, MP_BUFFER_WRITE);
+    if (memory.len < WORK_BYTES
+            || memory.len > BATON_BLOCK_BYTES + BATON_SECTOR_BYTES) {
+        baton_binding_check(BATON_ERR_ARG);
+    }
+    config->work = memory.buf;
+    config->work_len = memory.len;
+    config->gather_bytes = (uint32_t)memory.len - BATON_SECTOR_BYTES;
 }
 
 #endif
 
 // begin(flash, slot, running, chip, file bytes=0, resume=0, SHA-256=None,
-//     head=None, suspect=0, keep=None); the last three as in baton/update.h
+//     head=None, keep=None, memory=None); the last three, of which the small
+//     module has none, as in baton/update.h: memory is for the sectors that
+//     gather and one more
 static mp_obj_t update_begin(size_t n_args, const mp_obj_t *args) {
     struct baton_partition_flash *flash = baton_binding_flash(args[0]);
     const struct baton_flash_partition *slot =
@@ -170,9 +191,11 @@ static mp_obj_t update_begin(size_t n_args, const mp_obj_t *args) {
     }
 #ifndef BATON_SMALL
     set_resumed(&config, n_args, args);
-#endif
+    set_memory(&config, n_args, args);
+#else
     config.work = m_malloc(WORK_BYTES);
     config.work_len = WORK_BYTES;
+#endif
     baton_binding_check(baton_update_begin(&self->update, &config));
     return MP_OBJ_FROM_PTR(pinned);
 }
@@ -192,8 +215,19 @@ static mp_obj_t update_write(size_t n_args, const mp_obj_t *args) {
 }
 BATON_FUNCTION(baton_write_obj, 2, 3, update_write);
 
+#ifndef BATON_SMALL
+// flush(update): writes the whole sectors that have gathered; returns as write()
+static mp_obj_t update_flush(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    struct baton_update_handle *self = baton_binding_enter(args[0]);
+    baton_binding_leave(self, baton_update_flush(&self->update));
+    return mp_obj_new_int_from_uint(baton_update_offset(&self->update));
+}
+BATON_FUNCTION(baton_flush_obj, 1, 1, update_flush);
+#endif
+
 // end(update, by steps=False): verifies, and tells what the image is as verify()
-// does; by steps a sector is read by each call, and all but the last give None
+// does; by steps a buffer is read by each call, and all but the last give None
 static mp_obj_t update_end(size_t n_args, const mp_obj_t *args) {
     struct baton_update_handle *self = baton_binding_enter(args[0]);
     bool by_steps = n_args > 1 && mp_obj_is_true(args[1]);

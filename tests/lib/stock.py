@@ -5,7 +5,7 @@ import sys
 
 import _baton as _whole
 
-_NAMES = ("flash", "verify", "begin", "write", "end", "head", "settle", "switch",
+_NAMES = ("flash", "verify", "begin", "write", "end", "head", "flush", "settle", "switch",
           "confirm", "reject", "verify_p256", "payload", "codec", "push", "finish",
           # What stock firmware has not, but the tests of both agents expect.
           "error", "cause", "arm", "erase")

@@ -112,7 +112,7 @@ begun = _baton.head(update)
 k = safe // 262144
 print(safe, k, begun == open("new.img", "rb").read(32))
 
-update = _baton.begin(flash, SLOT, RUNNING, 0, info[4], k * 262144, info[5], begun, safe)
+update = _baton.begin(flash, SLOT, RUNNING, 0, info[4], k * 262144, info[5], begun)
 codec = _baton.codec(update, RUNNING, head, state)
 with open(NAME, "rb") as file:
     file.seek(info[8][k])
@@ -120,7 +120,7 @@ with open(NAME, "rb") as file:
 _baton.finish(codec)
 print(_baton.end(update)[4], _baton.stats(update)[0])
 for off in (4096, 262144 + 4096):
-    update = _baton.begin(flash, SLOT, RUNNING, 0, info[4], off, info[5], begun, off)
+    update = _baton.begin(flash, SLOT, RUNNING, 0, info[4], off, info[5], begun)
     print(error_of(_baton.codec, update, RUNNING, head, state))
 """
 

@@ -129,7 +129,7 @@ def test_life(baton_path, tmp_path, natmod, size, block):
     assert get_records(board.path)[1] == record(2, VALID)
 
 
-STOCK = set("check codec finish head payload push records stats verify_p256".split())
+STOCK = set("check codec finish flush head payload push records stats verify_p256".split())
 SMALL = "ahead begin confirm end flash reject settle switch verify write".split()
 
 

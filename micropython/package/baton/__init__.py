@@ -210,6 +210,7 @@ class Agent:
         # the policy in Python takes by itself where nothing is said.
         block = get("block", getattr(_baton, "erase", None))
         self._port.takes_block = block is None
+        self._port.gathers = block is not False
         self._use_codec = get("codec", True)
         if o:
             raise TypeError("unknown option: " + ", ".join(o))
@@ -243,7 +244,10 @@ class Agent:
         elif o["authorization"] is not None and o["url"].startswith("https"):
             # A signature vouches for what comes, but not for who asks.
             raise ValueError("authorization over https needs ca or pin")
-        if self._use_codec and self._codec is None:
+        # A plain image needs no decoder, and its memory serves better elsewhere.
+        wants_codec = self._use_codec and (
+            self._policy is _baton or self._policy.is_channel(o["url"]))
+        if wants_codec and self._codec is None:
             gc.collect()
             size = self._policy.agent_codec_bytes()
             spare = (_HEAP_TO_SPARE if self._policy is _baton

@@ -13,6 +13,8 @@ from micropython import const
 from . import policy
 
 _SECTOR = const(4096)
+_OWN_BUF = const(16384)
+_OWN_SPARE = const(32768)
 _EVENT_CURRENT = const(1)
 _EVENT_FOUND = const(2)
 _GOOD = const(4)
@@ -92,7 +94,7 @@ def _build_time(date, clock):
 
 
 def _begin_identity(agent):
-    agent.identity_bytes = _measure(agent) or 0
+    agent.own_bytes = _measure(agent) or 0
     agent.at = 0
     agent.sha = hashlib.sha256()
     agent.built = 0
@@ -107,31 +109,37 @@ def _begin_identity(agent):
 
 
 def find_identity(agent):
-    """Hashes a sector; True at the end. agent.identity is (length, SHA-256),
-    False where something that is no image runs."""
+    """Hashes a buffer's worth; True at the end. agent.identity is (length,
+    SHA-256), False where something that is no image runs."""
     if agent.identity is not None:
         return True
     if agent.sha is None:
         _begin_identity(agent)
-    left = agent.identity_bytes - agent.at
+        agent.own_buf = policy.memory(_OWN_BUF, 0, _OWN_SPARE) or agent.buf
+    left = agent.own_bytes - agent.at
     if left > 0:
-        size = min(left, _SECTOR)
-        agent.parts[agent.own].readblocks(agent.at // _SECTOR, agent.buf)
-        agent.sha.update(memoryview(agent.buf)[:size])
-        agent.at += size
-        if left > size:
+        data = memoryview(agent.own_buf)[:left]
+        agent.parts[agent.own].readblocks(agent.at // _SECTOR, data, 0)
+        agent.sha.update(data)
+        agent.at += len(data)
+        if left > len(data):
             return False
-    agent.identity = (agent.identity_bytes and
-                      (agent.identity_bytes, agent.sha.digest()))
-    agent.sha = None
+    agent.identity = (agent.own_bytes and
+                      (agent.own_bytes, agent.sha.digest()))
+    agent.sha = agent.own_buf = None
     agent.at = 0
     return True
 
 
 def identify(agent):
-    if not find_identity(agent):
+    is_plain = not policy.is_channel(agent.url)
+    if is_plain and agent.sha256 is None:
+        # Then nothing is compared with the digest of what runs.
+        _begin_identity(agent)
+        agent.sha = None
+    elif not find_identity(agent):
         return
-    if not policy.is_channel(agent.url):
+    if is_plain:
         from . import fetch
 
         fetch.plain_start(agent)

@@ -15,8 +15,11 @@ from .url import place_of
 _SECTOR = const(4096)
 _BLOCK = const(65536)
 # Of the heap, for what comes while the block is taken.
-_SPARE = const(32768)
+_SPARE = const(16384)
 _SPARE_TLS = const(81920)
+# That old may be what gathers in memory, which a cut takes.
+_GATHER_MS = const(10000)
+_PIECES = const(16)
 _HEAD = const(288)  # of an image: what decides whether it is one for this device
 
 _CHECKING = const(1)
@@ -75,7 +78,8 @@ def plain_start(agent):
     release = agent.release = Release()
     release.sha256 = agent.sha256
     agent.vouched = agent.sha256 is not None
-    if agent.identity and agent.sha256 == agent.identity[1]:
+    if agent.sha256 is not None and agent.identity and (
+            agent.sha256 == agent.identity[1]):
         agent.tell(_EVENT_CURRENT)
         agent.decline(0)
         return
@@ -130,8 +134,7 @@ def _plain_head(agent):
     if release.journal_id is not None:
         err, is_same = channel.tried(agent, release.journal_id)
     # The store can be older than what runs (flashed by a cable, say).
-    is_same = is_same and agent.identity and (
-        release.image_bytes == agent.identity[0])
+    is_same = is_same and release.image_bytes == agent.own_bytes
     if not err and not is_same and release.sha256 is None:
         is_same = _is_same_head(agent, head)
     if not err and not is_same:
@@ -147,8 +150,7 @@ def _is_same_head(agent, head):
     build: the descriptor's digest of the ELF file is there."""
     names_build = any(head[176:208])
     bytes = agent.release.image_bytes
-    if not names_build or not agent.identity or bytes not in (
-            0, agent.identity[0]):
+    if not names_build or bytes not in (0, agent.own_bytes):
         return False
     own = bytearray(_HEAD)
     agent.parts[agent.own].readblocks(0, own, 0)
@@ -223,10 +225,13 @@ def _take_block(agent):
             block = bytearray(_BLOCK)
         except MemoryError:
             return
-        if gc.mem_free() < (
-                _SPARE_TLS if agent.url.startswith("https") else _SPARE):
+        if gc.mem_free() < _spare(agent):
             return
     agent.flash = _baton.flash(block, *agent.parts)
+
+
+def _spare(agent):
+    return _SPARE_TLS if agent.url.startswith("https") else _SPARE
 
 
 def begin_update(agent, off):
@@ -234,12 +239,30 @@ def begin_update(agent, off):
     wants_block = agent.port.takes_block and agent.flash is agent.plain_flash
     if wants_block and (not off or agent.map is not None):
         _take_block(agent)
-    agent.suspect = journal.marked * _SECTOR if off else 0
     agent.has_head = off != 0
+    if off and agent.map is not None:
+        _distrust(agent)
+    agent.noted = journal.marked * _SECTOR if off else 0
+    agent.noted_ms = agent.now()
+    memory = None
+    if agent.port.gathers:
+        # Sectors gather, as each command to the flash costs more than what it
+        # moves; one more is for the writer itself.
+        memory = policy.memory(_BLOCK, _SECTOR, _spare(agent))
     agent.update = _baton.begin(
         agent.flash, agent.target, agent.own, agent.chip, release.image_bytes,
-        off, release.sha256, journal.head if off else None, agent.suspect,
-        agent.map)
+        off, release.sha256, journal.head if off else None, agent.map,
+        memory)
+
+
+def _distrust(agent):
+    # What was in flight when the last attempt was cut reads right, and may be
+    # weak. It was no more than what gathers, behind the last mark.
+    sector = agent.journal.marked
+    end = sector + _BLOCK // _SECTOR
+    while sector < end and not _is_needed(agent, sector):
+        agent.map[sector >> 3] &= ~(1 << (sector & 7))
+        sector += 1
 
 
 def _start(agent):
@@ -275,8 +298,8 @@ def _renew_first(agent):
 
 
 def mark(agent, off):
-    """A sector is on flash: sees to the journal."""
-    agent.done = off
+    """So many bytes are safe on flash: sees to the journal."""
+    agent.done = max(agent.done, off)
     journal = agent.journal
     if journal.id is None:
         return
@@ -286,6 +309,28 @@ def mark(agent, off):
             return
         journal.start(head)
     journal.mark(off // _SECTOR)
+
+
+def note(agent, safe, is_pause=False):
+    """As mark(), but where more follow at once a block is marked together."""
+    agent.done = max(agent.done, safe)
+    if safe > agent.noted and (
+            is_pause or safe // _BLOCK > agent.noted // _BLOCK):
+        agent.noted = safe
+        agent.noted_ms = agent.now()
+        mark(agent, safe)
+
+
+def keep(agent):
+    """What has gathered goes to flash: the next bytes may be long in coming."""
+    if agent.update is not None:
+        note(agent, _baton.flush(agent.update), True)
+
+
+def keep_old(agent):
+    if agent.now() - agent.noted_ms > _GATHER_MS:
+        agent.noted_ms = agent.now()
+        keep(agent)
 
 
 # ---- The sector list: which sectors the slot holds already -----------------
@@ -361,10 +406,8 @@ def _compare(agent, entry):
 
 
 def _is_needed(agent, sector):
-    # The sector in flight when the last attempt was cut may read right and be
-    # weak, and the first one has to pass through memory for its head.
-    if agent.map is None or (sector == 0 and not agent.has_head) or (
-            agent.suspect and sector == agent.suspect // _SECTOR):
+    # The first one has to pass through memory for its head.
+    if agent.map is None or (sector == 0 and not agent.has_head):
         return True
     return not agent.map[sector >> 3] >> (sector & 7) & 1
 
@@ -408,6 +451,10 @@ def request(agent, start, end):
 def _body_open(agent):
     start, end = _next_run(agent)
     whole = agent.release.image_bytes
+    if start != agent.at:
+        # What is in flight follows what is marked, also behind sectors that the
+        # slot held already.
+        note(agent, start, True)
     if whole and start == whole:
         mark(agent, whole)
         finish_body(agent)
@@ -428,27 +475,40 @@ def finish_body(agent):
 
 
 def _body_read(agent):
-    end, pos = agent.run_end, agent.pos
-    size = _SECTOR - pos % _SECTOR
-    if end and end - pos < size:
-        size = end - pos
-    piece = memoryview(agent.buf)[:size]
-    got = agent.read(piece) if size else 0
-    if got:
-        _feed(agent, piece if got == size else piece[:got])
-    elif got is None:
-        return
-    elif not end:
+    # Several pieces by one step, which must not take long.
+    done = agent.done
+    for _ in range(_PIECES):
+        end, pos = agent.run_end, agent.pos
+        size = len(agent.buf)
+        if end and end - pos < size:
+            size = end - pos
+        piece = memoryview(agent.buf)[:size]
+        got = agent.read(piece) if size else 0
+        if got is None:
+            break
+        if not got:
+            _end_run(agent)
+            return
+        _feed(agent, piece[:got])
+        if agent.done != done:
+            return
+    keep_old(agent)
+
+
+def _end_run(agent):
+    end = agent.run_end
+    if not end:
         finish_body(agent)
-    elif pos < end:
+    elif agent.pos < end:
         raise OSError(_LENGTH)
     else:
         agent.close()
+        keep(agent)
         agent.next(_body_open)
 
 
 def _feed(agent, data):
-    """Writes bytes of one sector, or passes them over."""
+    """Writes bytes that follow each other, or passes them over."""
     pos = agent.pos
     end = agent.pos = pos + len(data)
     if pos < agent.at:  # a server that knows no ranges sends it again
@@ -460,11 +520,10 @@ def _feed(agent, data):
     agent.gain(end - pos)
     if agent.map is not None and not _is_needed(agent, pos // _SECTOR):
         return
-    _baton.write(agent.update, data, pos)
-    if not end % _SECTOR:
-        if pos < _SECTOR:
-            agent.has_head = True
-        mark(agent, end)
+    note(agent, _baton.write(agent.update, data, pos))
+    if not agent.has_head and end >= _SECTOR:
+        agent.has_head = True
+        keep(agent)
 
 
 # ---- From a slot that is written to a reset into it ------------------------
@@ -529,6 +588,10 @@ def reboot(agent):
 
 
 def is_broken(agent):
+    try:
+        keep(agent)
+    except OSError as exc:
+        policy.code_of(exc)  # the next write says so again
     # What follows may be of another file, where nothing tells them apart.
     if agent.phase is not agent.again:
         agent.is_resumed = agent.is_resumed or agent.phase is not _list_read

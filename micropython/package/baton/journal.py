@@ -84,12 +84,15 @@ class Journal:
 
     def mark(self, sector):
         """Marks all sectors before this one."""
-        while self.started and self.marked < sector:
-            if sector - self.marked < self.per_unit and sector < self.sectors:
-                return
-            off = self.marked // self.per_unit * self.unit
-            self.part.writeblocks(self.place, bytes(self.unit), _HEADER + off)
-            self.marked += self.per_unit
+        if not self.started or self.marked >= sector:
+            return
+        units = (sector - self.marked) // self.per_unit
+        if sector >= self.sectors:
+            units = -(-(self.sectors - self.marked) // self.per_unit)
+        if units:
+            off = _HEADER + self.marked // self.per_unit * self.unit
+            self.part.writeblocks(self.place, bytes(units * self.unit), off)
+            self.marked += units * self.per_unit
 
     def forget(self):
         self.marked = 0

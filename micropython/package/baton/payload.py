@@ -50,6 +50,7 @@ def _read(agent):
     pos = agent.pos
     if pos >= agent.release.payload_bytes:
         _baton.finish(agent.codec)
+        fetch.keep(agent)
         fetch.mark(agent, agent.release.image_bytes)
         fetch.finish_body(agent)
         return
@@ -67,14 +68,14 @@ def _read(agent):
     if skip <= 0:
         agent.left = piece[:got]
         agent.gain(got)
+    fetch.keep_old(agent)
 
 
 def _push(agent):
     used, agent.is_more, safe = _baton.push(agent.codec, agent.left)
     agent.left = agent.left[used:]
     # Behind a restart point sectors come again that are marked already.
-    if safe // _SECTOR > agent.done // _SECTOR:
-        fetch.mark(agent, safe)
+    fetch.note(agent, safe)
 
 
 def _read_header(agent):

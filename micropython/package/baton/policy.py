@@ -79,7 +79,26 @@ def is_passing(err):
     return err in _RETRYABLE
 
 
+def memory(most, more, spare):
+    """As much as can be spared of 8 KiB up to `most`, and `more` beside it;
+    None where there is not as much."""
+    import gc
+
+    gc.collect()
+    while most >= 8192:
+        try:
+            data = bytearray(most + more)
+            if gc.mem_free() >= spare:
+                return data
+        except MemoryError:
+            pass
+        data = None
+        most //= 2
+    return None
+
+
 def is_channel(url):
+    """Whether a signed channel is there, and not a plain image."""
     for end in "#?":
         url = url.split(end, 1)[0]
     return url.endswith(".jws")
@@ -129,6 +148,8 @@ class Agent:
         self.trial_boot = 0
         self.wants_check = self.wants_confirm = False
         self.identity = self.sha = None  # of what runs: (bytes, SHA-256)
+        self.own_bytes = 0
+        self.own_buf = None
         self.built = 0
         self.vouched = False  # by more than the server's certificate
         self.failures = self.gained = 0
@@ -252,6 +273,7 @@ class Agent:
         if self.http is not None and not self.wants_check:
             self.http.hang_up()
         self.update = self.release = self.buf = self.codec = self.trust = None
+        self.own_buf = None
         self.flash = self.plain_flash  # without a block
         self.is_payload = False
         self.go(_IDLE, None)

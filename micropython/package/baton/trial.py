@@ -11,6 +11,8 @@ from micropython import const
 from . import policy
 
 _SECTOR = const(4096)
+_VERIFY_BUF = const(16384)
+_VERIFY_SPARE = const(32768)
 
 _IDLE = const(0)
 _VERIFYING = const(3)
@@ -419,10 +421,13 @@ def _find_other(agent):
 
 
 def _verify(agent):
-    """Reads a sector of the other slot; True when all of it is right. An update
+    """Reads a buffer's worth of the other slot; True when all of it is right. An update
     that writes nothing is what verifies by steps."""
     if agent.update is None:
-        agent.update = _baton.begin(agent.flash, agent.other, agent.own, agent.chip)
+        memory = policy.memory(_VERIFY_BUF, _SECTOR, _VERIFY_SPARE)
+        agent.update = _baton.begin(
+            agent.flash, agent.other, agent.own, agent.chip, 0, 0, None, None,
+            None, memory)
     try:
         return _baton.end(agent.update, True) is not None
     except OSError as exc:
