@@ -10,13 +10,10 @@
 // at random, which lets them come closer to 0 and 1 than their steps are wide.
 #include "codec_state.h"
 
-// The logistic function of x / 256 at multiples of 64, times 65536.
-static const uint16_t logistic[49] = {32768, 36843, 40793, 44511, 47911, 50941,
-        53581, 55834, 57724, 59287, 60565, 61598, 62428, 63090, 63615, 64030,
-        64357, 64614, 64816, 64974, 65097, 65194, 65269, 65328, 65374, 65410,
-        65438, 65459, 65476, 65489, 65500, 65508, 65514, 65519, 65523, 65526,
-        65528, 65530, 65531, 65532, 65533, 65534, 65534, 65534, 65534, 65534,
-        65534, 65534, 65534};
+// The logistic function of x / 256 at multiples of 128, times 65536.
+static const uint16_t logistic[25] = {32768, 40793, 47911, 53581, 57724, 60565,
+        62428, 63615, 64357, 64816, 65097, 65269, 65374, 65438, 65476, 65500,
+        65514, 65523, 65528, 65531, 65533, 65534, 65534, 65534, 65534};
 
 // 256 times the logit of 1 - (q + 1/2) / 8192: of q below 32, of multiples of 32
 // up to 512, then of 256 up to 4096.
@@ -33,8 +30,8 @@ static int squash(int x) {
     if (magnitude > 3071) {
         magnitude = 3071;
     }
-    const uint16_t *at = &logistic[magnitude >> 6];
-    int p = at[0] + ((at[1] - at[0]) * (magnitude & 63) >> 6);
+    const uint16_t *at = &logistic[magnitude >> 7];
+    int p = at[0] + ((at[1] - at[0]) * (magnitude & 127) >> 7);
     return (p ^ sign) & 0xFFFF;
 }
 
@@ -93,18 +90,17 @@ static bool decide(struct codec *self, const void *asked, uint32_t p) {
 // What counters learn from a decision.
 static void update(const struct codec *self, codec_counter *const *counters,
         unsigned count, bool yes, int limit) {
-    static const uint8_t rates[8] = {128, 80, 56, 36, 20, 12, 8, 7};
-
-    // One in how many, less one, is counted.
-    static const uint8_t odds[8] = {0, 1, 3, 3, 7, 15, 31, 255};
+    // Of 256: how far it goes, and how often that is counted.
+    static const uint8_t rates[8] = {120, 64, 48, 36, 20, 10, 8, 8};
     uint32_t dice = self->dice >> 16;
     int target = yes ? 4095 : -4096;
     for (; count > 0; count--) {
         codec_counter *counter = *counters++;
         int p = *counter >> 3;
         int seen = *counter & 7;
-        p += ((target - p) * rates[seen] + (int)(dice >> 8)) >> 8;
-        if (seen < limit && (dice & odds[seen]) == 0) {
+        int rate = rates[seen];
+        p += ((target - p) * rate + (int)(dice >> 8)) >> 8;
+        if (seen < limit && (int)(dice & 255) < rate) {
             seen++;
         }
         *counter = (codec_counter)(p * 8 + seen);
@@ -112,8 +108,7 @@ static void update(const struct codec *self, codec_counter *const *counters,
 }
 
 bool baton_codec_ask(struct codec *self, codec_counter *counter) {
-    int p = 32768 + (*counter & ~7);
-    p = p < 32 ? 32 : p > 65503 ? 65503 : p;
+    int p = 32768 + *counter - (*counter >> 10); // not 0 nor 65536
     bool yes = decide(self, counter, (uint32_t)p);
     update(self, &counter, 1, yes, 7);
     return yes;
@@ -128,7 +123,7 @@ bool baton_codec_ask_mixed(struct codec *self, int16_t *weights, int limit) {
     }
     int p = squash(sum >> 14);
     bool yes = decide(self, weights, (uint32_t)p);
-    int miss = ((yes ? 65536 : 0) - p) * 20 >> 6;
+    int miss = ((yes ? 65536 : 0) - p) >> 2;
     for (unsigned i = 0; i < CODEC_MIXED; i++) {
         weights[i] =
                 (int16_t)(weights[i] + ((inputs[i] * miss + (1 << 13)) >> 14));
@@ -148,10 +143,11 @@ uint32_t baton_codec_ask_number(
     }
     uint32_t number = 1;
     for (unsigned i = bits; i-- > 0;) {
-        codec_counter *counter = i == bits - 1 ? &golomb->high[bits]
-                                 : i == 1      ? &golomb->low[0]
-                                 : i == 0      ? &golomb->low[1 + (number & 1)]
-                                               : &golomb->middle;
+        codec_counter *counter = number == 1
+                                         ? &golomb->high[bits]
+                                         : &golomb->low[i > 1    ? 3
+                                                        : i == 1 ? 2
+                                                                 : number & 1];
         number = number << 1 | baton_codec_ask(self, counter);
     }
     number--;

@@ -48,8 +48,7 @@ typedef int16_t codec_counter;
 struct codec_golomb {
     codec_counter exponent[CODEC_EXPONENTS];
     codec_counter high[CODEC_EXPONENTS]; // the bit after the first
-    codec_counter low[3];                // the two lowest bits
-    codec_counter middle;
+    codec_counter low[4];                // the others, mostly by place
     codec_counter sign;
 };
 
@@ -156,7 +155,7 @@ struct codec_guess {
 // All adaptive probabilities and weights. They begin at 0, one half and
 // CODEC_WEIGHT, anew at every restart.
 #define CODEC_MIXED        4u
-#define CODEC_WEIGHT       4608
+#define CODEC_WEIGHT       5400
 #define CODEC_FLAGS        256u
 #define CODEC_FLAG_WEIGHTS (64u + CODEC_KINDS)
 struct codec_model {

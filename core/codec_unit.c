@@ -253,7 +253,7 @@ static uint32_t rs1_of(uint32_t word) {
 static uint32_t find_lo(const struct codec_view *view, uint32_t reg) {
     uint32_t at = 4;
     for (int i = 0; i < LOOK_INSTRUCTIONS && at + 4 <= view->len; i++) {
-        struct codec_unit unit = {.word = get_u32(view->at + at)};
+        struct codec_unit unit = {.word = baton_codec_word(view->at + at, 4)};
         if ((unit.word & 3) != 3) {
             at += 2;
             continue;

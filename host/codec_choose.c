@@ -22,13 +22,13 @@ enum cost {
     COST_HIT = 4,
     COST_MISS = 900,
     COST_REFERENCE = 400, // a miss in a reference field
-    COST_LITERAL = 650,
+    COST_LITERAL = 610,
     COST_SWITCH = 1200,
     COST_JUMP_BIT = 160,
     COST_FROM_LITERAL = 150,
     COST_FROM_COPY = 300,
     COST_TO_LITERAL = 400,
-    COST_SELF = 900,
+    COST_SELF = 1000,
     COST_SELF_BIT = 115,
 };
 

@@ -7,13 +7,13 @@ from codec_units_model import MASK, signed
 
 
 def logistic(i):
-    return min(65534, round(65536 / (1 + math.exp(-i / 4))))
+    return min(65534, round(65536 / (1 + math.exp(-i / 2))))
 
 
 def squash(x):
-    """The probability of a logit, of 65536; linear between multiples of 64."""
-    i, rest = divmod(min(x if x >= 0 else -1 - x, 3071), 64)
-    p = logistic(i) + (logistic(i + 1) - logistic(i)) * rest // 64
+    """The probability of a logit, of 65536; linear between multiples of 128."""
+    i, rest = divmod(min(x if x >= 0 else -1 - x, 3071), 128)
+    p = logistic(i) + (logistic(i + 1) - logistic(i)) * rest // 128
     return p if x >= 0 else 65535 - p
 
 
@@ -33,7 +33,7 @@ def stretch(p):
 STRETCH = [stretch(p) for p in range(8192)]
 
 
-WEIGHT = 4608
+WEIGHT = 5400
 
 
 def hash2(a, b):
@@ -45,8 +45,7 @@ def hash2(a, b):
 class Coder:
     """Range decoder, counters, mixing."""
 
-    RATES = [128, 80, 56, 36, 20, 12, 8, 7]
-    ODDS = [1, 2, 4, 4, 8, 16, 32, 256]
+    RATES = [120, 64, 48, 36, 20, 10, 8, 8]
 
     def __init__(self, data):
         self.data = data
@@ -78,12 +77,13 @@ class Coder:
         p, seen = divmod(counters[key], 8)
         step = ((8191 if yes else 0) - p) * self.RATES[seen]
         p += step + (self.dice >> 24) >> 8
-        if seen < limit and (self.dice >> 16) % self.ODDS[seen] == 0:
+        if seen < limit and (self.dice >> 16 & 255) < self.RATES[seen]:
             seen += 1
         counters[key] = p * 8 + seen
 
     def ask(self, counters, key):
-        yes = self.decide(min(max(counters[key] // 8 * 8, 32), 65503))
+        p = counters[key]
+        yes = self.decide(p - (p - 32768 >> 10))
         self.roll()
         self.update(counters, key, yes)
         return yes
@@ -95,9 +95,9 @@ class Coder:
                        for w, x in zip(weights, logits)) >> 14)
         yes = self.decide(p)
         self.roll()
-        miss = (yes * 65536 - p) * 20
+        miss = yes * 65536 - p >> 2
         for i, (table, key) in enumerate(counters):
-            weights[i] += logits[i] * (miss >> 6) + (1 << 13) >> 14
+            weights[i] += logits[i] * miss + (1 << 13) >> 14
             weights[i] = signed(weights[i], 16)
             self.update(table, key, yes, 4 if is_literal else 7)
         return yes
