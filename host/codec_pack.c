@@ -163,8 +163,8 @@ static int verify(const struct codec_pack *self) {
 // are tried.
 #define ATTEMPTS 2
 static const struct codec_settings settings_of[2][2][ATTEMPTS] = {
-        {{{{11, 9, 8}, 504 / 8}, {{10, 9, 8}, 760 / 8}},
-                {{{12, 9, 8}, 1}, {{11, 9, 11}, 1}}},
+        {{{{11, 9, 8}, 504 / 8}, {{10, 8, 9}, 760 / 8}},
+                {{{12, 8, 8}, 1}, {{11, 9, 11}, 1}}},
         {{{{11, 11, 10}, 1952 / 8}, {{12, 11, 9}, 1568 / 8}},
                 {{{12, 12, 12}, 1}, {{13, 11, 11}, 1}}},
 };

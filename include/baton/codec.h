@@ -27,7 +27,7 @@
 #define BATON_CODEC_SEGMENTS_MAX 64u
 // Memory that holds the state of any payload of a profile; together with
 // struct baton_codec at most 16 KiB and 32 KiB.
-#define BATON_CODEC_STATE_S_BYTES 15744u
+#define BATON_CODEC_STATE_S_BYTES 15904u
 #define BATON_CODEC_STATE_M_BYTES 32128u
 
 #define BATON_CODEC_AREAS_MAX 2u

@@ -52,7 +52,7 @@ def board(request, baton_path, tmp_path, natmod, payloads):
 
 HELPERS = OPEN + """
 flash = _baton.flash(None, slot, running, otadata)
-state = bytearray(15744)
+state = bytearray(15904)
 
 
 def info_of(name):
@@ -96,7 +96,7 @@ def test_decode(board, payloads, encoding):
     assert (number, profile) == ({"raw": 0, "packed": 1, "delta": 2}[encoding], 0)
     assert (size, base) == (len(new), len(old) if encoding == "delta" else 0)
     assert (payload, count, first) == (len(made[encoding]), 3, header)
-    assert header < 512 and state <= 15744
+    assert header < 512 and state <= 15904
     assert (cut, safe, version) == ("-335", str(len(new) // 4096 * 4096), "v2")
     assert report["violations"] == 0
     assert get(board.path, OTA_1, len(new)) == new
@@ -163,7 +163,7 @@ data[len(data) // 2] ^= 0x10
 codec = _baton.codec(update, RUNNING, head, state)
 state.extend(b"12345678" * 300)
 moved = error_of(_baton.push, codec, data)
-state = bytearray(15744)
+state = bytearray(15904)
 info = _baton.payload(head)
 update = _baton.begin(flash, SLOT, RUNNING, 0, info[4], 0, info[5])
 codec = _baton.codec(update, RUNNING, head, state)

@@ -32,6 +32,7 @@ static void pack(struct codec_pack *out, const struct images *old,
         out->old_len = (uint32_t)old->len;
     }
     assert_int_equal(codec_pack(out), 0);
+    assert_true(out->info.profile <= profile);
     assert_true(out->info.state_bytes + sizeof(struct baton_codec)
                 <= (profile == BATON_CODEC_PROFILE_S ? 16384 : 32768));
 }

@@ -424,7 +424,7 @@ class _Payload:
         self.bytes, self.sha256 = _file(value, _IMAGE_MAX)
         self.path = _path(value.get("path"))
         profile = _text(value["profile"], 16) if "profile" in value else ""
-        self.state_bytes = {"S": 15744, "M": 32128}.get(profile, 1 << 29)
+        self.state_bytes = {"S": 15904, "M": 32128}.get(profile, 1 << 29)
         self.base = _file(value["base"], _IMAGE_MAX) if "base" in value else None
 
 

@@ -500,7 +500,7 @@ def is_settled(self):
 
 
 def agent_codec_bytes():
-    return 15744  # BATON_CODEC_STATE_S_BYTES
+    return 15904  # BATON_CODEC_STATE_S_BYTES
 
 
 def agent_check(self, *args):
