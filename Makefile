@@ -159,7 +159,7 @@ test-build: $(TEST_BIN) $(DRIVER_BIN) $(FUZZ_REPLAY) $(BUILD)/powercut \
 
 # Those that can be built here; a test tells why one cannot.
 test-natmod:
-	-@scripts/natmod
+	-@+scripts/natmod
 
 test-c: ## Build and run only the C tests and the fuzz corpus (SAN=1: sanitized)
 	$(SUBMAKE) test-build
