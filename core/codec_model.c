@@ -11,8 +11,8 @@
 // an address is predicted through the address map, anything else to stay as it
 // is; a miss in a unit is told byte by byte. After 32 bytes as predicted one
 // decision may cover the next 64 ("run"), which makes decoding fast where
-// nothing happened. Every step ends after at most a unit, a byte or a
-// realignment, and no two realignments follow each other, so the work for a
+// nothing happened. Every step ends after at most such a run, a unit, a byte or
+// a realignment, and no two realignments follow each other, so the work for a
 // byte of output is bounded whatever the input says.
 #include "codec_state.h"
 
