@@ -41,7 +41,7 @@ PARTS = "parts.bin"
 MAGIC, FORM = b"BPRT", 1
 PREFIX = struct.Struct("<4sHHI")
 # In the order in which an update takes them; the others come behind.
-ORDER = ("port", "policy", "trust", "net", "web", "url", "channel", "manifest",
+ORDER = ("port", "policy", "net", "web", "url", "identity", "channel", "trust", "manifest",
          "fetch", "journal", "payload", "block", "trial", "report", "errors")
 
 

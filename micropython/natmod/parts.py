@@ -95,6 +95,7 @@ class _Parts:
         if mode[0] != "r":
             raise OSError(30)
         if path.endswith(".mpy"):
+            gc.collect()  # rather than to let the heap grow
             return BytesIO(self._read(*self._find(path)))
         return open(self._path.rpartition("/")[0] + path, mode)  # errors.txt
 

@@ -623,6 +623,7 @@ def test_larger_erases(plain, kind, blocks):
         "    gc.collect()\n"
         "    used.append(gc.mem_alloc())\n"
         "used = []\n"
+        "feed()\n"
         f"print(baton.update({URL!r}, sha256='{sha256}', reboot=False, feed=feed,\n"
         f"    block={'False' if kind == 'never' else None}))\n"
         "print((max(used) - used[0]) // 64000)\n",

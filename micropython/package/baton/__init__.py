@@ -4,11 +4,17 @@
 # Built-in modules are imported by their names with a u, here and in the other
 # files: by the usual ones they would be looked for in the file system first,
 # each time, which takes dozens of reads of flash.
+import gc
 import sys
 import utime as time
 
+# On a chip the heap grows where it finds no room, by memory that Wi-Fi needs: what
+# the native module is made of comes and goes.
+gc.collect()
 import _baton
 from micropython import const
+
+gc.collect()
 
 try:
     from _baton import error as _describe
@@ -226,8 +232,6 @@ class Agent:
 
     def check(self, url=None, **options):
         """Asks for an update; it happens in the steps that follow."""
-        import gc
-
         from .net import Stream
 
         o = dict(self._source)

@@ -14,8 +14,8 @@ from .url import place_of
 
 _SECTOR = const(4096)
 _BLOCK = const(65536)
-# Of the heap, for what comes while the block is taken.
-_SPARE = const(16384)
+# Of the heap, for what comes while the block is taken, Wi-Fi and TLS.
+_SPARE = const(40960)
 _SPARE_TLS = const(81920)
 # That old may be what gathers in memory, which a cut takes.
 _GATHER_MS = const(10000)
@@ -128,11 +128,11 @@ def _plain_head(agent):
     if agent.fill < _HEAD:
         _baton.end(update)
     update = None
-    from . import channel
+    from . import identity
 
     err, is_same = 0, False
     if release.journal_id is not None:
-        err, is_same = channel.tried(agent, release.journal_id)
+        err, is_same = identity.tried(agent, release.journal_id)
     # The store can be older than what runs (flashed by a cable, say).
     is_same = is_same and release.image_bytes == agent.own_bytes
     if not err and not is_same and release.sha256 is None:
@@ -168,7 +168,7 @@ def _plain_install(agent, head):
     if not goes_on:
         agent.close()
     head = bytes(head)  # the buffer is used meanwhile
-    policy.forget("channel", "trust")
+    policy.forget("identity", "trust")
     begin(agent)
     if agent.phase is not _body_open or agent.is_resumed:
         agent.close()
@@ -212,26 +212,17 @@ def begin(agent):
 def _take_block(agent):
     # 64 KiB are erased by one command, in a fraction of the time: by a way that
     # needs no memory, or by as much of the heap to write.
-    import gc
-
     block = None
     if not agent.encrypted:
         from .block import eraser
 
         block = eraser(agent.parts, agent.parts[agent.target])
     if block is None:
-        gc.collect()
-        try:
-            block = bytearray(_BLOCK)
-        except MemoryError:
-            return
-        if gc.mem_free() < _spare(agent):
+        spare = _SPARE_TLS if agent.url.startswith("https") else _SPARE
+        block = policy.memory(_BLOCK, 0, spare)
+        if block is None or len(block) < _BLOCK:
             return
     agent.flash = _baton.flash(block, *agent.parts)
-
-
-def _spare(agent):
-    return _SPARE_TLS if agent.url.startswith("https") else _SPARE
 
 
 def begin_update(agent, off):
@@ -244,15 +235,12 @@ def begin_update(agent, off):
         _distrust(agent)
     agent.noted = journal.marked * _SECTOR if off else 0
     agent.noted_ms = agent.now()
-    memory = None
-    if agent.port.gathers:
-        # Sectors gather, as each command to the flash costs more than what it
-        # moves; one more is for the writer itself.
-        memory = policy.memory(_BLOCK, _SECTOR, _spare(agent))
+    # Sectors gather, as each command to the flash costs more than what it
+    # moves.
     agent.update = _baton.begin(
         agent.flash, agent.target, agent.own, agent.chip, release.image_bytes,
         off, release.sha256, journal.head if off else None, agent.map,
-        memory)
+        agent.memory)
 
 
 def _distrust(agent):
@@ -620,9 +608,9 @@ def recover(agent, err):
     agent.failed |= 1 << agent.release.index
     agent.payload_err = err
     agent.is_fresh = False
-    from . import channel
+    from . import identity
 
-    _start_over(agent, channel.identify)
+    _start_over(agent, identity.identify)
     return 0
 
 

@@ -37,6 +37,12 @@ _CHANGED = const(-391)
 _RETRYABLE = (-5, -11, -12, -202, -371, -372, -373, -374, -375, -377, -379,
               -380, -384, -389, -391, -395)
 
+_SECTOR = const(4096)
+_BLOCK = const(65536)
+_LEAST = const(8192)
+# For the rest of an update: the files, buffers, Wi-Fi; and for TLS.
+_SPARE = const(60000)
+_SPARE_TLS = const(100000)
 _TICKS_MASK = const(0x3FFFFFFF)
 _VERSION_BYTES = const(32)
 _URL_BYTES = const(255)
@@ -44,8 +50,8 @@ _STATUS = "<BBiIIIIIIB33s33s"
 _TRIED = "<BBBBI8sI"
 
 # The other files, which are forgotten where nothing of them is needed.
-_PARTS = ("block", "channel", "fetch", "journal", "manifest", "payload", "policy", "report", "trial",
-          "trust", "url", "web")
+_PARTS = ("block", "channel", "fetch", "identity", "journal", "manifest", "payload",
+          "policy", "report", "trial", "trust", "url", "web")
 
 
 def forget(*names):
@@ -81,20 +87,20 @@ def is_passing(err):
 
 def memory(most, more, spare):
     """As much as can be spared of 8 KiB up to `most`, and `more` beside it;
-    None where there is not as much."""
+    None where there is not as much. What is free counts memory that the heap can
+    still grow by, which Wi-Fi needs as well."""
     import gc
 
     gc.collect()
-    while most >= 8192:
-        try:
-            data = bytearray(most + more)
-            if gc.mem_free() >= spare:
-                return data
-        except MemoryError:
-            pass
-        data = None
+    free = gc.mem_free() - more - spare
+    while most > max(free, 0):
         most //= 2
-    return None
+    if most < _LEAST:
+        return None
+    try:
+        return bytearray(most + more)
+    except MemoryError:
+        return None
 
 
 def is_channel(url):
@@ -149,7 +155,7 @@ class Agent:
         self.wants_check = self.wants_confirm = False
         self.identity = self.sha = None  # of what runs: (bytes, SHA-256)
         self.own_bytes = 0
-        self.own_buf = None
+        self.memory = None  # where sectors gather
         self.built = 0
         self.vouched = False  # by more than the server's certificate
         self.failures = self.gained = 0
@@ -273,7 +279,7 @@ class Agent:
         if self.http is not None and not self.wants_check:
             self.http.hang_up()
         self.update = self.release = self.buf = self.codec = self.trust = None
-        self.own_buf = None
+        self.memory = None
         self.flash = self.plain_flash  # without a block
         self.is_payload = False
         self.go(_IDLE, None)
@@ -365,9 +371,9 @@ class Agent:
         self.at = 0
         self.sha = None  # of an identity that was cut short
         self.buf = bytearray(4096)
-        from . import channel
+        from . import identity
 
-        self.go(_CHECKING, channel.identify)
+        self.go(_CHECKING, identity.identify)
 
     def start_check(self):
         if self.unreported and self.report_url:
@@ -379,7 +385,11 @@ class Agent:
             self.start()
 
     def check(self, url, sha256, flags, stream, authorization, codec):
-        from . import trust, web
+        if self.memory is None and self.port.gathers:
+            # Early, while a piece as long can be had.
+            spare = _SPARE_TLS if url.startswith("https") else _SPARE
+            self.memory = memory(_BLOCK, _SECTOR, spare)
+        from . import web
 
         is_trial = self.is_on_trial()
         if self.state != _IDLE and not is_trial:
@@ -392,6 +402,8 @@ class Agent:
         # Nothing unsigned is taken where there is a key to check with, unless
         # the caller says so; without one, something else has to vouch for it.
         if not is_channel(url) and not flags & 1:
+            from . import trust
+
             vouched = sha256 is not None or is_https and flags & 2
             if trust.Trust(self.port).root is not None or not vouched:
                 raise OSError(_UNSIGNED)

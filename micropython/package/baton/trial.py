@@ -12,7 +12,7 @@ from . import policy
 
 _SECTOR = const(4096)
 _VERIFY_BUF = const(16384)
-_VERIFY_SPARE = const(32768)
+_VERIFY_SPARE = const(40960)
 
 _IDLE = const(0)
 _VERIFYING = const(3)
@@ -497,10 +497,10 @@ def revert(agent):
 
 
 def _go_back(agent):
-    from . import channel
+    from . import identity
 
     # What must not come back is named by its digest.
-    if not channel.find_identity(agent) or not _verify(agent):
+    if not identity.find(agent) or not _verify(agent):
         return
     agent.update = None
     id = agent.identity[1][:8] if agent.identity else bytes(8)
