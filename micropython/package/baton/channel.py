@@ -166,9 +166,7 @@ def _install(agent, offer):
     if err:
         agent.decline(err)
         return
-    from . import fetch
-
-    index = offer.pick(agent.identity, fetch.room(agent), agent.failed)
+    index = offer.pick(agent.identity, policy.room(agent), agent.failed)
     if index < 0:
         raise OSError(agent.payload_err or index)
     if not agent.keys_fetched:
@@ -180,18 +178,19 @@ def _install(agent, offer):
     if not agent.may(0, (offer.version, offer.sequence, offer.bytes, offer.notes)):
         return
     payload = offer.payloads[index]
-    release = fetch.Release()
-    release.is_signed = True
-    release.sha256 = release.journal_id = offer.sha256
-    release.encoding = payload.encoding
-    release.index = index
-    release.image_bytes = offer.bytes
-    release.payload_bytes = payload.bytes
-    release.path = payload.path
-    release.list = (offer.list_bytes, offer.list_sha256, offer.list_path)
-    agent.release = release
-    agent.sequence = release.sequence = offer.sequence
+    agent.sequence = offer.sequence
     agent.new = policy.cut(offer.version)
-    agent.trust = offer = payload = None
+    agent.found = (offer.sha256, offer.bytes, payload.encoding, index, payload.bytes,
+                   payload.path, (offer.list_bytes, offer.list_sha256, offer.list_path))
+    agent.next(_fetch)
+
+
+def _fetch(agent):
+    # What judged the offer makes room for what fetches it, in a step of its own:
+    # nothing holds the offer any more.
+    agent.trust = None
     policy.forget("manifest", "trust", "channel", "identity")
-    fetch.begin(agent)
+    from . import fetch
+
+    found, agent.found = agent.found, None
+    fetch.signed_start(agent, *found)

@@ -65,10 +65,18 @@ class Release:
         self.etag = ""
 
 
-def room(agent):
-    """Memory for packed and delta payloads."""
-    state = agent.codec_state
-    return len(state) if state is not None and hasattr(_baton, "codec") else 0
+def signed_start(agent, sha256, bytes, encoding, index, payload_bytes, path, list):
+    release = agent.release = Release()
+    release.is_signed = True
+    release.sha256 = release.journal_id = sha256
+    release.image_bytes = bytes
+    release.encoding = encoding
+    release.index = index
+    release.payload_bytes = payload_bytes
+    release.path = path
+    release.list = list
+    release.sequence = agent.sequence
+    begin(agent)
 
 
 # ---- A plain image: its first bytes decide ---------------------------------

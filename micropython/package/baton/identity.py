@@ -101,7 +101,10 @@ def find(agent):
         begin(agent)
     left = agent.own_bytes - agent.at
     if left > 0:
-        data = memoryview(agent.memory or agent.buf)[:left]
+        # What gathers, and the decoder's memory, is not in use yet.
+        data = max((m for m in (agent.buf, agent.memory, agent.codec_state) if m), key=len)
+        data = memoryview(data)
+        data = data[:min(left, len(data) // _SECTOR * _SECTOR)]
         agent.parts[agent.own].readblocks(agent.at // _SECTOR, data, 0)
         agent.sha.update(data)
         agent.at += len(data)

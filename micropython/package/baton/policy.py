@@ -40,9 +40,10 @@ _RETRYABLE = (-5, -11, -12, -202, -371, -372, -373, -374, -375, -377, -379,
 _SECTOR = const(4096)
 _BLOCK = const(65536)
 _LEAST = const(8192)
-# For the rest of an update: the files, buffers, Wi-Fi; and for TLS.
+# For the rest of an update: the files, buffers, Wi-Fi; for TLS; for a manifest.
 _SPARE = const(60000)
 _SPARE_TLS = const(100000)
+_SPARE_MANIFEST = const(16384)
 _TICKS_MASK = const(0x3FFFFFFF)
 _VERSION_BYTES = const(32)
 _URL_BYTES = const(255)
@@ -101,6 +102,12 @@ def memory(most, more, spare):
         return bytearray(most + more)
     except MemoryError:
         return None
+
+
+def room(agent):
+    """Memory for packed and delta payloads."""
+    state = agent.codec_state
+    return len(state) if state is not None and hasattr(_baton, "codec") else 0
 
 
 def is_channel(url):
@@ -385,10 +392,13 @@ class Agent:
             self.start()
 
     def check(self, url, sha256, flags, stream, authorization, codec):
+        is_plain = not is_channel(url)
         if self.memory is None and self.port.gathers:
-            # Early, while a piece as long can be had.
+            # Early, while a piece as long can be had; the least is needed anyway.
             spare = _SPARE_TLS if url.startswith("https") else _SPARE
-            self.memory = memory(_BLOCK, _SECTOR, spare)
+            if not is_plain:
+                spare += _SPARE_MANIFEST
+            self.memory = memory(_BLOCK, _SECTOR, spare) or bytearray(_LEAST)
         from . import web
 
         is_trial = self.is_on_trial()
@@ -401,7 +411,7 @@ class Agent:
             raise OSError(_URL)
         # Nothing unsigned is taken where there is a key to check with, unless
         # the caller says so; without one, something else has to vouch for it.
-        if not is_channel(url) and not flags & 1:
+        if is_plain and not flags & 1:
             from . import trust
 
             vouched = sha256 is not None or is_https and flags & 2
