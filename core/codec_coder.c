@@ -25,7 +25,7 @@ static const uint16_t logits[62] = {2484, 2203, 2072, 1986, 1922, 1870, 1827,
         97, 64, 32, 0};
 
 static int squash(int x) {
-    int sign = x >> 31;
+    int sign = -(x < 0);
     int magnitude = x ^ sign;
     if (magnitude > 3071) {
         magnitude = 3071;
@@ -38,7 +38,7 @@ static int squash(int x) {
 // The logit of p / 8192 + 1/2.
 static int stretch(int p) {
     // Of the less likely side; between the table's rows it is near a line.
-    int sign = p >> 31;
+    int sign = -(p < 0);
     int q = 4095 - (p ^ sign);
     const uint16_t *at = logits;
     int shift = 0;

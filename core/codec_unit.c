@@ -342,11 +342,8 @@ void baton_codec_unit_read(
     unit->kind = CODEC_PLAIN;
     unit->class = 64 + 2 * view->place;
     unit->len = to_word < view->len ? to_word : view->len;
-    unit->word = view->len < 4 ? baton_codec_word(view->at, view->len)
-                               : get_u32(view->at);
-    if (!is_code) {
-        unit->word &= UINT32_MAX >> (32 - 8 * unit->len);
-    }
+    uint32_t len = is_code ? 4 : unit->len;
+    unit->word = len == 4 ? get_u32(view->at) : baton_codec_word(view->at, len);
     if (is_code && view->layout->machine == CODEC_XTENSA) {
         read_xtensa(view, unit);
     } else if (is_code && (view->addr & 1) == 0) {
