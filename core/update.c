@@ -270,8 +270,8 @@ static int write_other(struct baton_update *self, uint32_t off,
     }
     uint32_t erased = self->erased_to - off;
     *taken = len < erased ? len : erased;
-    consume_erased(
-            self, off, *taken); // behind a part of a sector nothing comes
+    // Behind a part of a sector nothing comes.
+    consume_erased(self, off, *taken);
     return program(self, off, data, *taken);
 }
 

@@ -145,6 +145,15 @@ static void test_shared_sectors(void **state) {
     end();
 }
 
+// So that runs of sectors to fetch lie between those that the slot has.
+#define SPOILED 3
+static void spoil_sectors(void) {
+    const struct baton_partition *slot = world_app(&device.world, 0x11);
+    for (uint32_t i = 0; i < SPOILED; i++) {
+        device.world.bytes[slot->addr + (5 + 6 * i) * SECTOR + 300] ^= 1;
+    }
+}
+
 static void cut_everywhere(bool shared, const char *name) {
     static const enum baton_nor_cut modes[] = {BATON_NOR_CUT_BEFORE,
             BATON_NOR_CUT_TORN, BATON_NOR_CUT_GARBAGE, BATON_NOR_CUT_AFTER,
@@ -154,6 +163,7 @@ static void cut_everywhere(bool shared, const char *name) {
             begin();
             if (shared) {
                 world_put_image(&device.world, 0x11, &near_image);
+                spoil_sectors();
             }
             baton_nor_plan_cut(&device.world.nor, at, modes[mode], UINT32_MAX);
             unsigned boots = 0;
@@ -176,7 +186,8 @@ static void cut_everywhere(bool shared, const char *name) {
             } while (err != 0 && boots < 20);
             uint64_t documents = 4 * 4200 + boots * 600;
             uint64_t most =
-                    (shared ? 4 * SECTOR : image_len + 2 * SECTOR) + documents;
+                    (shared ? (4 + SPOILED) * SECTOR : image_len + 2 * SECTOR)
+                    + documents;
             bool is_right = agent_world_running(&device) == 1
                             && agent_world_state(&device) == BATON_STATE_VALID
                             && device.server.sent <= most;
