@@ -42,7 +42,7 @@ MAGIC, FORM = b"BPRT", 1
 PREFIX = struct.Struct("<4sHHI")
 # In the order in which an update takes them; the others come behind.
 ORDER = ("port", "policy", "net", "web", "url", "identity", "channel", "trust", "manifest",
-         "fetch", "journal", "payload", "block", "trial", "report", "errors")
+         "fetch", "journal", "sectors", "payload", "block", "trial", "report", "errors")
 
 
 def version_of(header):

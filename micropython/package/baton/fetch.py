@@ -1,6 +1,5 @@
 # From an offer to a slot that is written, verified and switched to: plain images
-# and raw payloads, the sectors that the slot holds already, what is done about
-# failures.
+# and raw payloads, what is done about failures.
 # SPDX-License-Identifier: MIT
 import uhashlib as hashlib
 import ustruct as struct
@@ -210,11 +209,14 @@ def begin(agent):
     if agent.is_resumed:
         agent.tell(_EVENT_RESUMED, 0, agent.done)
     agent.is_payload = True
-    agent.go(_FETCHING, _list_open)
     is_whole = agent.is_resumed and agent.done >= release.image_bytes
-    if not (release.list and not agent.is_fresh and not is_whole
-            and not release.encoding):
-        _start(agent)
+    if release.list and not agent.is_fresh and not is_whole and not release.encoding:
+        from . import sectors
+
+        agent.go(_FETCHING, sectors.open)
+    else:
+        agent.go(_FETCHING, start)
+        start(agent)
 
 
 def _take_block(agent):
@@ -261,7 +263,7 @@ def _distrust(agent):
         sector += 1
 
 
-def _start(agent):
+def start(agent):
     """Goes on to the body, once it is known which sectors the slot holds."""
     release = agent.release
     done = agent.journal.marked * _SECTOR
@@ -327,75 +329,6 @@ def keep_old(agent):
     if agent.now() - agent.noted_ms > _GATHER_MS:
         agent.noted_ms = agent.now()
         keep(agent)
-
-
-# ---- The sector list: which sectors the slot holds already -----------------
-#
-# 8 bytes of SHA-256 for each sector, compared as they come. It is believed when
-# all of it came and its own digest is the manifest's.
-
-
-def _list_open(agent):
-    url = place_of(agent.url, agent.release.list[2])
-    if not agent.is_open:
-        agent.map = bytearray((agent.slot_bytes // _SECTOR + 7) // 8)
-        agent.sha = hashlib.sha256()
-        agent.entries = b""
-        agent.at = 0
-    try:
-        if agent.open(url):
-            agent.next(_list_read, _list_open)
-    except OSError as exc:
-        if policy.is_passing(policy.code_of(exc)):
-            raise
-        _do_without(agent)
-
-
-def _do_without(agent):
-    # Without the list the update goes on, and fetches everything.
-    agent.close()
-    agent.map = agent.sha = None
-    _start(agent)
-
-
-def _list_read(agent):
-    entries = agent.entries
-    if len(entries) >= 8:
-        agent.entries = entries[8:]
-        if agent.at * _SECTOR >= agent.release.image_bytes:
-            _do_without(agent)  # more than sectors: not the list
-        else:
-            _compare(agent, entries[:8])
-        return
-    piece = memoryview(agent.buf)[:256]
-    try:
-        got = agent.read(piece)
-    except OSError as exc:
-        if policy.is_passing(policy.code_of(exc)):
-            raise
-        _do_without(agent)
-        return
-    if got:
-        agent.sha.update(piece[:got])
-        agent.entries = entries + bytes(piece[:got])
-    elif got == 0:
-        agent.close()
-        agent.failures = 0
-        size, sha256, _ = agent.release.list
-        if agent.at * 8 != size or agent.sha.digest() != sha256:
-            agent.map = None
-        agent.sha = None
-        _start(agent)
-
-
-def _compare(agent, entry):
-    sector = agent.at
-    size = min(_SECTOR, agent.release.image_bytes - sector * _SECTOR)
-    agent.parts[agent.target].readblocks(sector, agent.buf)
-    digest = hashlib.sha256(memoryview(agent.buf)[:size]).digest()
-    if digest[:8] == entry:
-        agent.map[sector >> 3] |= 1 << (sector & 7)
-    agent.at += 1
 
 
 # ---- The body --------------------------------------------------------------
@@ -590,7 +523,7 @@ def is_broken(agent):
         policy.code_of(exc)  # the next write says so again
     # What follows may be of another file, where nothing tells them apart.
     if agent.phase is not agent.again:
-        agent.is_resumed = agent.is_resumed or agent.phase is not _list_read
+        agent.is_resumed = agent.is_resumed or agent.sha is None  # no list
 
 
 def recover(agent, err):

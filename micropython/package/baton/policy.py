@@ -52,7 +52,7 @@ _TRIED = "<BBBBI8sI"
 
 # The other files, which are forgotten where nothing of them is needed.
 _PARTS = ("block", "channel", "fetch", "identity", "journal", "manifest", "payload",
-          "policy", "report", "trial", "trust", "url", "web")
+          "policy", "report", "sectors", "trial", "trust", "url", "web")
 
 
 def forget(*names):
