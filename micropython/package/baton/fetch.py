@@ -141,7 +141,7 @@ def _plain_head(agent):
     if release.journal_id is not None:
         err, is_same = identity.tried(agent, release.journal_id)
     # The store can be older than what runs (flashed by a cable, say).
-    is_same = is_same and release.image_bytes == agent.own_bytes
+    is_same = is_same and 0 < agent.own_bytes == release.image_bytes
     if not err and not is_same and release.sha256 is None:
         is_same = _is_same_head(agent, head)
     if not err and not is_same:
@@ -157,7 +157,8 @@ def _is_same_head(agent, head):
     build: the descriptor's digest of the ELF file is there."""
     names_build = any(head[176:208])
     bytes = agent.release.image_bytes
-    if not names_build or bytes not in (0, agent.own_bytes):
+    if not names_build or not agent.own_bytes or bytes not in (
+            0, agent.own_bytes):
         return False
     own = bytearray(_HEAD)
     agent.parts[agent.own].readblocks(0, own, 0)
@@ -523,7 +524,8 @@ def is_broken(agent):
         policy.code_of(exc)  # the next write says so again
     # What follows may be of another file, where nothing tells them apart.
     if agent.phase is not agent.again:
-        agent.is_resumed = agent.is_resumed or agent.sha is None  # no list
+        # But of a sector list, which has a digest under way, all of it comes again.
+        agent.is_resumed = agent.is_resumed or agent.sha is None
 
 
 def recover(agent, err):
