@@ -112,7 +112,7 @@ int baton_codec_header_read(
 
 static int begin_segment(struct baton_codec *self, uint32_t k) {
     self->segment = k;
-    baton_codec_model_begin(self->model, &self->config, self->info, k);
+    baton_codec_model_begin(self->model, self, self->info, k);
     return self->model->status;
 }
 
@@ -124,6 +124,7 @@ int baton_codec_begin(struct baton_codec *self,
     self->config = *config;
     self->info = info;
     self->model = config->state;
+    self->hashed = hashes ? 0 : CODEC_NEVER;
     if (config->write == NULL || config->read_new == NULL
             || (info->old_bytes != 0 && config->read_old == NULL)
             || (hashes && config->crypto == NULL) || config->state == NULL
@@ -192,26 +193,38 @@ static void step_body(struct codec *model) {
     }
 }
 
-// Hashes a piece of the image; after the last one, writes the digest.
+// The next bytes that the image's digest is of.
+static int hash(struct baton_codec *self, const void *data, uint32_t len) {
+    const struct baton_crypto *crypto = self->config.crypto;
+    int err = self->hashed != 0 ? 0
+                                : crypto->hash_start(crypto->context,
+                                        &self->hash, BATON_HASH_SHA256);
+    self->hashed += len;
+    return err ? err
+               : crypto->hash_update(crypto->context, &self->hash, data, len);
+}
+
+int baton_codec_write(
+        struct baton_codec *self, const void *data, uint32_t len) {
+    // Behind a restart not: step_digest reads all of it back.
+    int err = self->hashed + len == self->model->new_off ? hash(self, data, len)
+                                                         : 0;
+    return err ? err : self->config.write(self->config.context, data, len);
+}
+
+// Hashes a piece that was not when it was made; after the last one, writes the
+// digest.
 static int step_digest(struct baton_codec *self) {
     const struct baton_crypto *crypto = self->config.crypto;
     uint8_t *piece = self->model->window;
     uint32_t left = self->model->new_end - self->hashed;
     uint32_t len = left < CODEC_WINDOW_BYTES ? left : CODEC_WINDOW_BYTES;
-    int err = 0;
-    if (self->hashed == 0) {
-        err = crypto->hash_start(
-                crypto->context, &self->hash, BATON_HASH_SHA256);
-    }
     if (left > 0) {
         baton_codec_layout_fetch(self->model, true, self->hashed, piece, len);
-        self->hashed += len;
-        return err ? err
-                   : crypto->hash_update(
-                           crypto->context, &self->hash, piece, len);
+        return hash(self, piece, len);
     }
     self->model->new_off += SHA;
-    err = crypto->hash_finish(crypto->context, &self->hash, piece);
+    int err = crypto->hash_finish(crypto->context, &self->hash, piece);
     return err ? err : self->config.write(self->config.context, piece, SHA);
 }
 
@@ -238,17 +251,22 @@ static bool work(struct baton_codec *self, struct input *in) {
     return true;
 }
 
+// Bytes made, and then hashed.
+static uint32_t progress(const struct baton_codec *self) {
+    uint32_t made = self->model->new_off;
+    return made < baton_codec_body_end(self->info) ? made : made + self->hashed;
+}
+
 int baton_codec_push(
         struct baton_codec *self, const void *data, size_t len, size_t *used) {
     struct input in = {.data = data, .len = len};
     uint32_t budget = self->config.budget_bytes;
-    uint32_t start = self->hashed + self->model->new_off;
+    uint32_t start = progress(self);
     bool goes_on = true;
     bool has_budget = true;
     while (self->model->status == 0 && goes_on && has_budget) {
         goes_on = work(self, &in);
-        has_budget = budget == 0
-                     || self->hashed + self->model->new_off - start < budget;
+        has_budget = budget == 0 || progress(self) - start < budget;
     }
     *used = len - in.len;
     return self->model->status != 0 || !goes_on ? self->model->status

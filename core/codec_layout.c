@@ -41,10 +41,9 @@ enum codec_place baton_codec_layout_place(
 }
 
 void baton_codec_layout_flush(struct codec *self) {
-    const struct baton_codec_config *config = self->config;
     if (self->page_len != 0) {
         baton_codec_fail(
-                self, config->write(config->context,
+                self, baton_codec_write(self->owner,
                               self->page + CODEC_RECENT_BYTES, self->page_len));
         memmove(self->page, self->page + self->page_len, CODEC_RECENT_BYTES);
         self->page_len = 0;
@@ -53,7 +52,7 @@ void baton_codec_layout_flush(struct codec *self) {
 
 void baton_codec_layout_fetch(struct codec *self, bool from_new, uint32_t off,
         void *buf, uint32_t len) {
-    const struct baton_codec_config *config = self->config;
+    const struct baton_codec_config *config = &self->owner->config;
     if (from_new) {
         baton_codec_layout_flush(self);
     }

@@ -43,11 +43,10 @@ static uint32_t new_addr(const struct codec *self) {
     return self->new_off + self->new_bias;
 }
 
-void baton_codec_model_begin(struct codec *self,
-        const struct baton_codec_config *config,
+void baton_codec_model_begin(struct codec *self, struct baton_codec *owner,
         const struct baton_codec_info *info, uint32_t k) {
     memset(self, 0, info->state_bytes);
-    self->config = config;
+    self->owner = owner;
     self->info = info;
     self->in_left = info->segment_off[k + 1] - info->segment_off[k];
     self->range = 1;

@@ -179,7 +179,7 @@ struct codec_model {
 // in the image it is.
 struct codec {
     const struct baton_codec_info *info;
-    const struct baton_codec_config *config;
+    struct baton_codec *owner;
     uint32_t range;
     uint32_t code;
     uint32_t in_at;
@@ -292,12 +292,13 @@ void baton_codec_layout_read(struct codec *self, bool from_new);
 void baton_codec_fail(struct codec *self, int err);
 // Where the image ends for the model.
 uint32_t baton_codec_body_end(const struct baton_codec_info *info);
+// The next bytes of the image, whose end is the model's new_off.
+int baton_codec_write(struct baton_codec *self, const void *data, uint32_t len);
 
 // ---- codec_model.c: one step of the image
 
 // Begins with the image's segment k.
-void baton_codec_model_begin(struct codec *self,
-        const struct baton_codec_config *config,
+void baton_codec_model_begin(struct codec *self, struct baton_codec *owner,
         const struct baton_codec_info *info, uint32_t k);
 void baton_codec_model_step(struct codec *self);
 

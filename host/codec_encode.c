@@ -341,13 +341,15 @@ static int write_new(void *context, const void *data, size_t len) {
 
 static int encode_segments(struct encoder *self,
         const struct baton_codec_info *info, uint32_t *lens) {
-    struct baton_codec_config config = {.context = self,
-            .read_old = read_old,
-            .read_new = read_new,
-            .write = write_new};
+    struct baton_codec owner = {.model = self->model,
+            .hashed = CODEC_NEVER,
+            .config = {.context = self,
+                    .read_old = read_old,
+                    .read_new = read_new,
+                    .write = write_new}};
     for (uint32_t k = 0; k < info->segment_count; k++) {
         size_t start = self->writer.len;
-        baton_codec_model_begin(self->model, &config, info, k);
+        baton_codec_model_begin(self->model, &owner, info, k);
         codec_writer_begin(&self->writer);
         self->model->oracle = ask;
         self->model->oracle_context = self;

@@ -33,6 +33,7 @@ static int read_new(void *context, uint32_t off, void *buf, size_t len) {
     }
     memcpy(buf, self->out + off, len);
     self->bytes_read += len;
+    self->bytes_read_back += len;
     return count_call(self);
 }
 

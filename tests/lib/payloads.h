@@ -13,8 +13,9 @@ struct payloads {
     uint32_t out_max;
     uint32_t reached; // made so far, what is not written yet included
     uint64_t bytes_read;
-    uint32_t calls;   // of all callbacks
-    uint32_t fail_at; // the call that fails with BATON_ERR_IO; 0: none
+    uint64_t bytes_read_back; // those of them that were of `out`
+    uint32_t calls;           // of all callbacks
+    uint32_t fail_at;         // the call that fails with BATON_ERR_IO; 0: none
 };
 
 struct payloads_job {

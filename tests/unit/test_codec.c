@@ -222,6 +222,39 @@ static void takes_any_chunks(void **state) {
     images_free(&new);
 }
 
+// The digest is computed as the image is made: only behind a restart the image
+// is read back for it.
+static void reads_back_for_a_digest_behind_a_restart(void **state) {
+    (void)state;
+    struct images old;
+    struct images new;
+    make_pair(&old, &new, ESP32C3, 9000);
+    struct codec_pack made;
+    pack(&made, &old, &new, BATON_CODEC_DELTA, BATON_CODEC_PROFILE_S);
+    assert_true((made.info.features & 1u) != 0);
+    for (uint32_t restart = 0; restart < 2; restart++) {
+        struct payloads_job job = {.payload = made.payload,
+                .len = made.payload_len,
+                .old = old.data,
+                .old_len = old.len,
+                .restart = restart,
+                .before = new.data};
+        struct payloads decoded = {0};
+        assert_int_equal(payloads_decode(&decoded, &job), 0);
+        assert_memory_equal(decoded.out, new.data, new.len);
+        if (restart == 0) { // what is copied from there
+            assert_in_range(decoded.bytes_read_back, 0, new.len / 2);
+        } else {
+            assert_in_range(
+                    decoded.bytes_read_back, new.len - 32, new.len * 3 / 2);
+        }
+        free(decoded.out);
+    }
+    free(made.payload);
+    images_free(&old);
+    images_free(&new);
+}
+
 // From each restart point, with nothing but the image so far.
 static void restarts(void **state) {
     (void)state;
@@ -493,6 +526,7 @@ int main(void) {
             cmocka_unit_test(brings_back_programs),
             cmocka_unit_test(brings_back_anything),
             cmocka_unit_test(takes_any_chunks),
+            cmocka_unit_test(reads_back_for_a_digest_behind_a_restart),
             cmocka_unit_test(restarts),
             cmocka_unit_test(tells_truncation),
             cmocka_unit_test(survives_corruption),
