@@ -41,6 +41,10 @@ static bool is_blank(const uint8_t *data, size_t len) {
     return true;
 }
 
+static uint32_t least(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
 static uint32_t round_up(uint32_t value, uint32_t unit) {
     uint32_t rest = value % unit;
     return rest == 0 ? value : value + (unit - rest);
@@ -499,16 +503,22 @@ const struct baton_image_info *baton_update_info(
     return baton_image_result(&self->image);
 }
 
-// Copies the part of [off, off + len) that lies in a piece of memory which
-// stands for [at, at + have) of the image.
-static void overlay(uint32_t off, uint8_t *buf, size_t len, uint32_t at,
-        const uint8_t *from, size_t have) {
-    for (size_t i = 0; i < len; i++) {
-        uint32_t pos = off + (uint32_t)i;
-        if (pos >= at && pos - at < have) {
-            buf[i] = from[pos - at];
-        }
+// Reads what lies at `off` in one place: in the head that is held back, on
+// flash, or in the buffer. *len: how much is wanted, then how much was read.
+static int read_piece(
+        struct baton_update *self, uint32_t off, uint8_t *to, uint32_t *len) {
+    uint32_t base = base_of(self);
+    if (self->have_head && off < sizeof(self->head)) {
+        *len = least(*len, (uint32_t)sizeof(self->head) - off);
+        memcpy(to, self->head + off, *len);
+        return 0;
     }
+    if (off >= base) {
+        memcpy(to, baton_update_parts_buffer(self) + (off - base), *len);
+        return 0;
+    }
+    *len = least(*len, base - off);
+    return baton_update_parts_read_slot(self, off, to, *len);
 }
 
 int baton_update_read(
@@ -516,17 +526,17 @@ int baton_update_read(
     if (off > self->off || len > self->off - off) {
         return BATON_ERR_ARG;
     }
-    int err = baton_update_parts_read_slot(self, off, buf, len);
-    if (err != 0) {
-        return err;
+    uint8_t *to = buf;
+    uint32_t left = (uint32_t)len;
+    int err = 0;
+    while (err == 0 && left > 0) {
+        uint32_t taken = left;
+        err = read_piece(self, off, to, &taken);
+        off += taken;
+        to += taken;
+        left -= taken;
     }
-    // What is not on flash yet lies over what is read from there.
-    if (self->have_head) {
-        overlay(off, buf, len, 0, self->head, sizeof(self->head));
-    }
-    overlay(off, buf, len, base_of(self), baton_update_parts_buffer(self),
-            self->fill);
-    return 0;
+    return err;
 }
 
 const uint8_t *baton_update_head(const struct baton_update *self) {

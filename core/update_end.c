@@ -19,7 +19,10 @@ static int read_next(
         return 0;
     }
     uint32_t left = self->end_limit - self->end_at;
-    *len = left < self->gather_bytes ? left : self->gather_bytes;
+    // Nothing gathers any more, and no sector is held.
+    uint32_t most = (uint32_t)self->config.work_len;
+    most -= most % self->sector_bytes;
+    *len = left < most ? left : most;
     *data = baton_update_parts_buffer(self);
     return baton_update_parts_read_slot(
             self, self->end_at, baton_update_parts_buffer(self), *len);
