@@ -19,15 +19,42 @@ struct codec_handle {
     struct baton_update_handle *update;
     const struct baton_flash *flash;
     uint32_t base_addr;
-    mp_obj_t state; // kept alive
+    mp_obj_t state;       // kept alive
+    mp_obj_t memory;      // of `ahead`
+    uint8_t *ahead;       // what follows in the base
+    uint32_t ahead_bytes; // its size
+    uint32_t ahead_off;
+    uint32_t ahead_len;
     struct baton_codec_info info;
     struct baton_codec codec;
 };
 
-static int read_old(void *context, uint32_t off, void *buf, size_t len) {
-    const struct codec_handle *self = context;
+static int read_base(
+        const struct codec_handle *self, uint32_t off, void *buf, size_t len) {
     return self->flash->read(
             self->flash->context, self->base_addr + off, buf, len);
+}
+
+// A copy goes on where it is, most of the time.
+static int read_old(void *context, uint32_t off, void *buf, size_t len) {
+    struct codec_handle *self = context;
+    if (len > self->ahead_bytes) {
+        return read_base(self, off, buf, len);
+    }
+    if (off < self->ahead_off
+            || off - self->ahead_off + len > self->ahead_len) {
+        uint32_t left = self->info.old_bytes - off;
+        uint32_t take = left < self->ahead_bytes ? left : self->ahead_bytes;
+        self->ahead_len = 0;
+        int err = read_base(self, off, self->ahead, take);
+        if (err != 0) {
+            return err;
+        }
+        self->ahead_off = off;
+        self->ahead_len = take;
+    }
+    memcpy(buf, self->ahead + (off - self->ahead_off), len);
+    return 0;
 }
 
 static int read_new(void *context, uint32_t off, void *buf, size_t len) {
@@ -78,27 +105,42 @@ static mp_obj_t payload_read(size_t n_args, const mp_obj_t *args) {
 }
 BATON_FUNCTION(baton_payload_obj, 1, 1, payload_read);
 
-// The memory that Python lends, which is to stay where it is.
-static void find_state(struct codec_handle *self, mp_buffer_info_t *out) {
-    mp_get_buffer_raise(self->state, out, MP_BUFFER_WRITE);
+static void find(mp_obj_t memory, mp_buffer_info_t *out) {
+    mp_get_buffer_raise(memory, out, MP_BUFFER_WRITE);
 }
 
-static void check_state(struct codec_handle *self) {
-    mp_buffer_info_t state;
-    find_state(self, &state);
-    if (state.buf != self->codec.config.state
-            || state.len < self->codec.config.state_len) {
+// What Python lends is to stay where it is.
+static void check_place(mp_obj_t memory, const void *buf, size_t len) {
+    mp_buffer_info_t now;
+    find(memory, &now);
+    if (now.buf != buf || now.len < len) {
         baton_binding_check(BATON_ERR_STATE);
     }
 }
 
-// codec(update, running, head, state): a decoder that writes into the update,
-// from where that one begins: 0 or a multiple of 256 KiB. The first byte to
-// push is then offsets[k] of the payload (for 0 that is byte 0). Whether the
-// base is the right one is for the caller to see by its length and SHA-256.
-// state is a bytearray of `state bytes` at least, lent until finish().
+static void check_lent(const struct codec_handle *self) {
+    const struct baton_codec_config *config = &self->codec.config;
+    check_place(self->state, config->state, config->state_len);
+    if (self->memory != MP_OBJ_NULL) {
+        check_place(self->memory, self->ahead, self->ahead_bytes);
+    }
+}
+
+static void set_ahead(struct codec_handle *self, mp_obj_t memory) {
+    mp_buffer_info_t ahead;
+    find(memory, &ahead);
+    self->memory = memory;
+    self->ahead = ahead.buf;
+    self->ahead_bytes = (uint32_t)ahead.len;
+}
+
+// codec(update, running, head, state, ahead=None): a decoder that writes into
+// the update, from where that one begins: 0 or a multiple of 256 KiB. The first
+// byte to push is then offsets[k] of the payload (for 0 that is byte 0). Whether
+// the base is the right one is for the caller to see by its length and SHA-256.
+// state is a bytearray of `state bytes` at least, lent until finish(); so is
+// ahead, memory of any length in which the base is read ahead.
 static mp_obj_t codec_begin(size_t n_args, const mp_obj_t *args) {
-    (void)n_args;
     struct baton_update_handle *update = baton_binding_enter(args[0]);
     struct codec_handle *self =
             baton_binding_new_handle(BATON_HANDLE_CODEC, sizeof(*self));
@@ -112,7 +154,10 @@ static mp_obj_t codec_begin(size_t n_args, const mp_obj_t *args) {
     self->base_addr = base->addr;
     self->state = args[3];
     read_head(args[2], &self->info);
-    find_state(self, &state);
+    find(self->state, &state);
+    if (n_args > 4 && args[4] != mp_const_none) {
+        set_ahead(self, args[4]);
+    }
     struct baton_codec_config config = {0};
     config.context = self;
     config.read_old = read_old;
@@ -136,7 +181,7 @@ static mp_obj_t codec_begin(size_t n_args, const mp_obj_t *args) {
     baton_binding_check(err);
     return MP_OBJ_FROM_PTR(pinned);
 }
-BATON_FUNCTION(baton_codec_obj, 4, 4, codec_begin);
+BATON_FUNCTION(baton_codec_obj, 4, 5, codec_begin);
 
 // push(codec, data): (bytes taken, whether to call again with what is left even
 // if that is nothing, how many bytes of the image are safe on flash)
@@ -146,7 +191,7 @@ static mp_obj_t codec_push(size_t n_args, const mp_obj_t *args) {
             baton_binding_handle(args[0], BATON_HANDLE_CODEC);
     mp_buffer_info_t data;
     baton_binding_data(args[1], &data);
-    check_state(self);
+    check_lent(self);
     struct baton_update_handle *update =
             baton_binding_enter(MP_OBJ_FROM_PTR(self->update));
     size_t used = 0;
@@ -167,7 +212,7 @@ static mp_obj_t codec_finish(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     struct codec_handle *self =
             baton_binding_handle(args[0], BATON_HANDLE_CODEC);
-    check_state(self);
+    check_lent(self);
     baton_binding_check(baton_codec_end(&self->codec));
     return mp_const_none;
 }

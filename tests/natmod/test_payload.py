@@ -102,6 +102,48 @@ def test_decode(board, payloads, encoding):
     assert get(board.path, OTA_1, len(new)) == new
 
 
+AHEAD = HELPERS + BROKEN_PARTITION + """
+head = info_of("delta")
+info = _baton.payload(head)
+for size in (0, 1, 100, 513, 3072, 100000):
+    base = Broken(running, 0)
+    flash = _baton.flash(None, slot, base)
+    update = _baton.begin(flash, SLOT, RUNNING, 0, info[4], 0, info[5])
+    ahead = bytearray(size) if size else None
+    codec = _baton.codec(update, RUNNING, head, state, ahead)
+    with open("delta", "rb") as file:
+        feed(codec, file)
+    _baton.finish(codec)
+    version = _baton.end(update)[4]
+    Partition(slot.info()[4]).writeblocks(0, bytearray(4096))
+    print(size, -base.left, version)
+
+update = _baton.begin(flash, SLOT, RUNNING, 0)
+codec = _baton.codec(update, RUNNING, head, state, memoryview(ahead)[5:])
+print(error_of(_baton.push, codec, head) is None)
+ahead = bytearray(40)
+codec = _baton.codec(update, RUNNING, head, state, ahead)
+ahead.extend(b"12345678" * 300)
+print(error_of(_baton.push, codec, head))
+"""
+
+
+def test_reads_the_base_ahead(board, payloads):
+    """In memory of any length; that is to stay where it is."""
+    old, _, _ = payloads
+    console, _ = board.run(AHEAD)
+    *sizes, fits, moved = console.splitlines()[-8:]
+    reads = []
+    for line in sizes:
+        size, count, version = line.split()
+        assert version == "v2"
+        reads.append(int(count))
+    # Windows of 512 bytes overlap by what a unit looks ahead.
+    assert all(len(old) // 512 < count < len(old) // 400 for count in reads[:4])
+    assert reads[4] < len(old) // 2000 and reads[5] < 20
+    assert (fits, moved) == ("False", "-200")
+
+
 RESUME = HELPERS + """
 head = info_of(NAME)
 info = _baton.payload(head)

@@ -108,7 +108,9 @@ def _begin(agent, info, head):
         raise OSError(_CODEC_MEMORY)
     point = agent.journal.marked * _SECTOR // _SEGMENT
     fetch.begin_update(agent, point * _SEGMENT)
-    agent.codec = _baton.codec(agent.update, agent.own, head, agent.codec_state)
+    # The base is read ahead in what the buffer has beyond a piece.
+    agent.codec = _baton.codec(
+        agent.update, agent.own, head, agent.codec_state, memoryview(agent.buf)[_IO:])
     agent.is_more = False
     agent.left = head[:0] if point else head
     agent.pos = offsets[point] if point else agent.fill
