@@ -65,6 +65,7 @@ static struct agent_handle *enter(mp_obj_t object) {
         baton_binding_check(BATON_ERR_STATE);
     }
     self->is_busy = true;
+    baton_partition_flash_forget(self->flash);
     return self;
 }
 

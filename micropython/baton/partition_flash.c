@@ -37,6 +37,10 @@ static mp_obj_t move(struct baton_partition_flash *self, uint32_t addr,
     return result;
 }
 
+void baton_partition_flash_forget(struct baton_partition_flash *self) {
+    self->ahead_len = 0;
+}
+
 // Small reads come in rows: one call of Python serves several.
 static int read_flash(void *context, uint32_t addr, void *buf, size_t len) {
     struct baton_partition_flash *self = context;

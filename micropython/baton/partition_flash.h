@@ -54,6 +54,9 @@ struct baton_partition_flash *baton_partition_flash_open(
 void baton_partition_flash_ahead(
         struct baton_partition_flash *self, mp_obj_t memory);
 
+// Drops what was read ahead: a script may have written since the last call.
+void baton_partition_flash_forget(struct baton_partition_flash *self);
+
 // The partition of an index that Python gave; ERR_RANGE is raised.
 const struct baton_flash_partition *baton_partition_flash_at(
         const struct baton_partition_flash *self, mp_obj_t index);

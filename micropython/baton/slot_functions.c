@@ -23,7 +23,10 @@ void baton_binding_chip(struct baton_chip *chip, mp_obj_t id) {
 }
 
 struct baton_partition_flash *baton_binding_flash(mp_obj_t object) {
-    return baton_binding_handle(object, BATON_HANDLE_FLASH);
+    struct baton_partition_flash *self =
+            baton_binding_handle(object, BATON_HANDLE_FLASH);
+    baton_partition_flash_forget(self);
+    return self;
 }
 
 enum { WORK_BYTES = 2 * BATON_SECTOR_BYTES };
@@ -104,6 +107,7 @@ struct baton_update_handle *baton_binding_enter(mp_obj_t object) {
         baton_binding_check(BATON_ERR_STATE);
     }
     self->is_busy = true;
+    baton_partition_flash_forget(self->flash);
     return self;
 }
 

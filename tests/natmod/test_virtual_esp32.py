@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from flash_helpers import get, get_records, image, record, VALID
+from flash_helpers import get, get_records, image, record, PENDING, VALID
 
 LAYOUT = "micropython-4mib-ota"
 OTA_1 = 0x190000
@@ -115,6 +115,31 @@ class Board:
 @pytest.fixture
 def board(baton_path, tmp_path, natmod):
     return Board(baton_path, tmp_path, natmod("x64", "full"))
+
+
+BESIDE = OPEN + """
+flash = _baton.flash(None, slot, running, otadata)
+_baton.ahead(flash, bytearray(8192))
+for copy in range(2):
+    _baton.settle(flash, OTADATA, 2, own)
+    for sector in range(2):
+        otadata.ioctl(6, sector)
+    otadata.writeblocks(copy, bytes.fromhex(%r), 0)
+    _baton.confirm(flash, OTADATA, 2, own, True)
+    states = []
+    for sector in range(2):
+        state = bytearray(4)
+        otadata.readblocks(sector, state, 24)
+        states.append(state[0])
+    print(copy, 2 in states)
+"""
+
+
+def test_a_script_that_writes_beside_it(board):
+    """What was read ahead in one call is read anew in the next."""
+    console, report = board.run(BESIDE % record(1, PENDING).hex())
+    assert console.splitlines()[-2:] == ["0 True", "1 True"], console
+    assert report["violations"] == 0
 
 
 @pytest.mark.parametrize("block", ["None", "bytearray(65536)"])
