@@ -38,7 +38,7 @@ static uint32_t find_above(const struct codec_map *self, uint32_t addr) {
     return low;
 }
 
-static void forget_one(struct codec_map *self) {
+static uint32_t find_oldest(struct codec_map *self) {
     uint32_t oldest = 0;
     uint32_t oldest_age = 0;
     for (int tries = 0; tries < 8; tries++) {
@@ -51,24 +51,33 @@ static void forget_one(struct codec_map *self) {
             oldest = i;
         }
     }
-    self->count--;
-    memmove(&self->entries[oldest], &self->entries[oldest + 1],
-            (self->count - oldest) * sizeof(self->entries[0]));
+    return oldest;
 }
 
 void baton_codec_map_put(struct codec_map *self, uint32_t addr, int32_t delta) {
+    struct codec_map_entry *entries = self->entries;
     uint32_t i = find_above(self, addr);
-    if (i > 0 && self->entries[i - 1].addr == addr) {
-        i--;
+    if (i > 0 && entries[i - 1].addr == addr) {
+        set_entry(self, i - 1, addr, delta);
+        return;
+    }
+    // What lies between the entry that goes and the new one's place moves.
+    uint32_t gone = self->count;
+    if (gone == self->capacity) {
+        gone = find_oldest(self);
     } else {
-        if (self->count == self->capacity) {
-            forget_one(self);
-            i = find_above(self, addr);
-        }
-        memmove(&self->entries[i + 1], &self->entries[i],
-                (self->count - i) * sizeof(self->entries[0]));
         self->count++;
     }
+    uint32_t from = i;
+    uint32_t to = i + 1;
+    uint32_t moved = gone - i;
+    if (gone < i) {
+        i--;
+        from = gone + 1;
+        to = gone;
+        moved = i - gone;
+    }
+    memmove(&entries[to], &entries[from], moved * sizeof(*entries));
     set_entry(self, i, addr, delta);
 }
 

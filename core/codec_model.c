@@ -161,12 +161,16 @@ static void look(struct codec *self) {
         baton_codec_layout_fetch(self, self->from_new, self->source,
                 self->window, self->window_len);
     }
+    const struct codec_segment *s = view->segment;
+    if (view->layout != layout || s == NULL
+            || self->source - s->off >= s->len) {
+        s = baton_codec_layout_find(layout, self->source);
+    }
     view->at = self->window + skipped;
     view->addr = 0;
     view->place = CODEC_PLACE_NONE;
     view->layout = layout;
-    const struct codec_segment *s =
-            baton_codec_layout_find(layout, self->source);
+    view->segment = s;
     if (s != NULL) {
         left = s->len - (self->source - s->off);
         view->addr = s->addr + (self->source - s->off);

@@ -122,6 +122,7 @@ struct codec_view {
     uint32_t addr;  // 0: outside the segments
     uint32_t place; // enum codec_place
     const struct codec_layout *layout;
+    const struct codec_segment *segment; // of what was looked at last, or NULL
     struct codec_registers *registers;
 };
 
