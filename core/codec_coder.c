@@ -92,15 +92,15 @@ static void update(const struct codec *self, codec_counter *const *counters,
         unsigned count, bool yes, int limit) {
     // Of 256: how far it goes, and how often that is counted.
     static const uint8_t rates[8] = {120, 64, 48, 36, 20, 10, 8, 8};
-    uint32_t dice = self->dice >> 16;
+    int dice = (int)(self->dice >> 24);
     int target = yes ? 4095 : -4096;
     for (; count > 0; count--) {
         codec_counter *counter = *counters++;
         int p = *counter >> 3;
         int seen = *counter & 7;
         int rate = rates[seen];
-        p += ((target - p) * rate + (int)(dice >> 8)) >> 8;
-        if (seen < limit && (int)(dice & 255) < rate) {
+        p += ((target - p) * rate + 128) >> 8;
+        if (seen < limit && dice < rate) {
             seen++;
         }
         *counter = (codec_counter)(p * 8 + seen);
@@ -143,11 +143,8 @@ uint32_t baton_codec_ask_number(
     }
     uint32_t number = 1;
     for (unsigned i = bits; i-- > 0;) {
-        codec_counter *counter = number == 1
-                                         ? &golomb->high[bits]
-                                         : &golomb->low[i > 1    ? 3
-                                                        : i == 1 ? 2
-                                                                 : number & 1];
+        codec_counter *counter =
+                number == 1 ? &golomb->high[bits] : &golomb->low[i < 2 ? i : 2];
         number = number << 1 | baton_codec_ask(self, counter);
     }
     number--;

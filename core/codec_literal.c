@@ -38,7 +38,7 @@ static uint32_t phase_of(const struct codec *self, uint32_t at, uint32_t last) {
     return at | first << 3;
 }
 
-uint32_t baton_codec_literal_ask(struct codec *self, int old, uint32_t class) {
+uint32_t baton_codec_literal_ask(struct codec *self, int old) {
     const uint8_t *log2 = self->info->literal_log2;
     const uint8_t *recent = self->page + self->page_len;
     uint32_t is_code = self->new_place == CODEC_PLACE_CODE;
@@ -47,8 +47,7 @@ uint32_t baton_codec_literal_ask(struct codec *self, int old, uint32_t class) {
     uint32_t before = log2[2] < 11 ? 0 : recent[0];
     uint32_t at = place_of(self, is_code);
     uint32_t base[CODEC_MIXED] = {
-            baton_codec_hash(
-                    1 + class, has_old | phase_of(self, at, last) << 1),
+            baton_codec_hash(1, has_old | phase_of(self, at, last) << 1),
             baton_codec_hash(
                     0x100 + (log2[1] < 11 ? last >> 6 : last), is_code),
             baton_codec_hash(

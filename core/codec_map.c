@@ -105,15 +105,12 @@ void baton_codec_map_get(
     self->clock++;
     uint32_t below = use(self, i - 1, addr, &guess->delta);
     uint32_t above = use(self, i, addr, &guess->other);
-    uint32_t gap = below;
     if (below != 0 && below / 2 > above) {
         int32_t delta = guess->delta;
         guess->delta = guess->other;
         guess->other = delta;
-        gap = above;
     }
-    guess->trust = below == 0 ? 7 : (gap < 64 ? 3 : gap < 1024 ? 2 : 1);
-    if (guess->delta == guess->other && below != 0) {
-        guess->trust += 3;
-    }
+    guess->trust = below == 0                     ? CODEC_KNOWN
+                   : guess->delta == guess->other ? CODEC_AGREED
+                                                  : CODEC_DOUBTED;
 }

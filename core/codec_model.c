@@ -1,19 +1,21 @@
 // The payload decoder's state machine: an image as copies and literals.
 // SPDX-License-Identifier: MIT
 //
-//   literals --end--> realignment --> copy <--+ unit or byte as predicted,
-//      ^                  ^             |     | or mended: the copy goes on
-//      |                  +---- miss ---+-----+
-//      +------------- miss -----+
+//   literals --end--> realignment --> copy <--+ unit as predicted, or for
+//      ^                  ^             |     | another target, or mended:
+//      |                  +---- end ----+     | the copy goes on
+//      |                                +-----+
+//      +------------- no end -----------+
 //
 // A copy has no length: it goes on, unit by unit, from the base or from the
 // new image itself, until a miss says that it does not. A unit that refers to
 // an address is predicted through the address map, anything else to stay as it
-// is; a miss in a unit is told byte by byte. After 32 bytes as predicted one
-// decision may cover the next 64 ("run"), which makes decoding fast where
-// nothing happened. Every step ends after at most such a run, a unit, a byte or
-// a realignment, and no two realignments follow each other, so the work for a
-// byte of output is bounded whatever the input says.
+// is. One that is not as predicted has another target, or is mended, byte by
+// byte, or ends the copy. After 32 bytes as predicted one decision may cover
+// the next 64 ("run"), which makes decoding fast where nothing happened. Every
+// step ends after at most such a run, a unit, a byte or a realignment, and what
+// follows a realignment puts a unit, so the work for a byte of output is bounded
+// whatever the input says.
 #include "codec_state.h"
 
 #include <string.h>
@@ -24,16 +26,6 @@
 #define RUN_BYTES 64u
 #define RUN_AFTER 32u
 #define SETTLED   24u // bytes after which a realignment enters the map
-#define AGREED    4u  // trust from which on the map says the same as a unit
-
-// In a number, 7 at most.
-static uint32_t bits_of(uint32_t value) {
-    uint32_t bits = 0;
-    while (bits < 7 && value >> bits != 0) {
-        bits++;
-    }
-    return bits;
-}
 
 static uint32_t flag(uint32_t is_set, uint32_t bit) {
     return is_set << bit;
@@ -87,13 +79,9 @@ static void put(struct codec *self, uint32_t word, uint32_t len) {
 
 // The bytes of an instruction, by its first one; of a word, to its end.
 static uint32_t phase_length(const struct codec *self, uint32_t first) {
-    if (self->new_place != CODEC_PLACE_CODE) {
-        return 4 - (new_addr(self) & 3);
-    }
-    if (self->info->machine == CODEC_RV32) {
-        return (first & 3) == 3 ? 4 : 2;
-    }
-    return (first & 15) < 8 ? 3 : (first & 15) < 14 ? 2 : 4;
+    return self->new_place == CODEC_PLACE_CODE
+                   ? baton_codec_unit_length(self->info->machine, first)
+                   : 4 - (new_addr(self) & 3);
 }
 
 static void put_byte(struct codec *self, uint32_t byte) {
@@ -117,7 +105,6 @@ static void copy_on(struct codec *self, uint32_t len) {
 // be by now, or so far back in the new image.
 static void realign(struct codec *self) {
     uint32_t limit = self->info->old_bytes;
-    bool is_idle = self->copying && self->since == 0;
     self->from_new = baton_codec_ask(self, &self->model.from_new);
     self->base = self->new_off;
     if (self->from_new) {
@@ -126,19 +113,23 @@ static void realign(struct codec *self) {
         self->base += self->hold;
     }
     self->source = self->base + baton_codec_ask_number(self, &self->model.jump);
-    if (is_idle || self->source >= limit) {
+    if (self->source >= limit) {
         baton_codec_fail(self, BATON_ERR_CODEC_CORRUPT);
     }
-    self->copying = true;
-    self->bound = 0;
-    self->pending = 0;
+    self->copying = 1;
     self->since = 0;
     self->run = 0;
     self->history = 0;
 }
 
-static void step_literal(struct codec *self) {
-    put_byte(self, baton_codec_literal_ask(self, -1, 2));
+// Behind a literal or a copy: another copy, or a literal.
+static void step_end(struct codec *self) {
+    if (baton_codec_ask(self, &self->model.end[self->copying])) {
+        realign(self);
+    } else {
+        self->copying = 0;
+        put_byte(self, baton_codec_literal_ask(self, -1));
+    }
 }
 
 // ---- The copy
@@ -196,7 +187,7 @@ static void settle(struct codec *self) {
 static void put_unit(struct codec *self) {
     struct codec_unit *unit = &self->unit;
     if (unit->kind == CODEC_HI) {
-        baton_codec_unit_note(unit, self->view.addr, self->predicted,
+        baton_codec_rv32_note(unit, self->view.addr, self->predicted,
                 new_addr(self), &self->registers);
     }
     self->phase_len = 0;
@@ -249,107 +240,89 @@ static bool ask_flag(
 static bool ask_unit(struct codec *self) {
     const struct codec_unit *unit = &self->unit;
     const struct codec_guess *guess = &self->guess;
-    uint32_t run = bits_of(self->run);
-    uint32_t recent = self->history & 7;
-    uint32_t same = flag(guess->delta == 0, 0)
-                    | flag(guess->other == guess->delta, 1)
-                    | flag(self->from_new, 2);
-    uint32_t set = 64 + unit->kind;
-    uint32_t contexts[CODEC_MIXED] = {
-            recent | run << 3 | flag(self->since < 16, 7),
-            unit->class | recent << 7 | same << 10,
-            guess->trust | (recent & 1) << 4,
-            baton_codec_hash((uint32_t)guess->delta, guess->trust)};
+    uint32_t same = flag(guess->delta == 0, 10)
+                    | flag(guess->other == guess->delta, 11);
+    uint32_t set = CODEC_KIND_WEIGHTS + unit->kind;
+    // Copies from the new image end soon, or go on for long.
+    uint32_t since = self->since < 31 ? self->since : 31;
+    uint32_t contexts[CODEC_MIXED] = {self->from_new ? since : 0,
+            unit->class | (self->history & 7) << 7 | same, guess->trust,
+            (uint32_t)guess->delta << 2 | guess->trust};
     if (unit->kind == CODEC_PLAIN) {
         contexts[2] = (unit->word & 0xFF) | unit->class << 8;
         contexts[3] = unit->word;
-        set = self->view.place * 4 + flag(run > 2, 1) + self->from_new;
+        set = CODEC_PLAIN_WEIGHTS + self->view.place;
     }
     return ask_flag(self, contexts, set);
 }
 
-// A whole unit. False: its bytes follow one by one.
-static bool step_unit(struct codec *self) {
+// Is the byte of a unit that is mended the one that the copy has?
+static bool ask_byte(struct codec *self, uint32_t i, uint32_t byte) {
+    const struct codec_unit *unit = &self->unit;
+    uint32_t recent = self->history & 7;
+    uint32_t class = unit->class << 2 | i;
+    uint32_t before = self->page[self->page_len + 1];
+    uint32_t contexts[CODEC_MIXED] = {recent | i << 3 | unit->len << 6,
+            class | recent << 9, byte | class << 8, byte | before << 8};
+    return ask_flag(self, contexts, CODEC_BYTE_WEIGHTS + self->view.place);
+}
+
+// Finds the unit and what becomes of it.
+static void read_unit(struct codec *self) {
     struct codec_unit *unit = &self->unit;
-    bool may_move = false;
     baton_codec_unit_read(&self->view, unit);
-    self->bound = self->source + unit->len;
-    self->guess = (struct codec_guess){.trust = AGREED};
+    self->guess = (struct codec_guess){.trust = CODEC_AGREED};
     self->predicted = unit->word;
     if (self->new_off + unit->len > self->new_end
             || self->new_off + unit->len > self->new_event) {
-        return false;
+        unit->kind = CODEC_PLAIN;
+        unit->len = 1;
     }
-    if (unit->kind != CODEC_PLAIN) {
-        may_move = !self->from_new;
-        if (may_move) {
-            baton_codec_map_get(&self->map, unit->target, &self->guess);
-        }
-        predict(self, self->guess.delta);
+    if (unit->kind == CODEC_PLAIN) {
+        return;
     }
+    if (!self->from_new) {
+        baton_codec_map_get(&self->map, unit->target, &self->guess);
+    }
+    predict(self, self->guess.delta);
+}
+
+// Puts the unit, as predicted or for another target. False: it is neither.
+static bool step_unit(struct codec *self) {
+    struct codec_unit *unit = &self->unit;
+    int32_t delta = self->guess.delta;
+    bool learns = self->guess.trust == CODEC_DOUBTED;
     if (self->sure > 0 || ask_unit(self)) {
         self->run += unit->len;
-        if (self->guess.trust < AGREED) {
-            baton_codec_map_put(&self->map, unit->target, self->guess.delta);
-        }
-    } else if (may_move && baton_codec_ask(self, &self->model.elsewhere)) {
-        int32_t delta = ask_delta(self);
-        baton_codec_map_put(&self->map, unit->target, delta);
+    } else if (unit->kind != CODEC_PLAIN && !self->from_new
+               && baton_codec_ask(self, &self->model.elsewhere)) {
+        delta = ask_delta(self);
         predict(self, delta);
         self->run = 0;
+        learns = true;
     } else {
-        self->pending = self->bound;
         return false;
+    }
+    if (learns) {
+        baton_codec_map_put(&self->map, unit->target, delta);
     }
     put_unit(self);
     return true;
 }
 
-static bool ask_byte(struct codec *self, uint32_t byte) {
-    const struct codec_unit *unit = &self->unit;
-    uint32_t index = unit->len - (self->bound - self->source);
-    uint32_t run = bits_of(self->run);
-    uint32_t recent = self->history & 7;
-    uint32_t pending = self->pending > self->source;
-    uint32_t class = unit->class * 4 + (index < 3 ? index : 3);
-    uint32_t before = self->page[self->page_len + 1];
-    uint32_t contexts[CODEC_MIXED] = {recent | run << 3 | pending << 6,
-            class | recent << 9, byte | class << 8, byte | before << 8};
-    return ask_flag(self, contexts,
-            16 + self->view.place * 16 + (class & 3) * 4 + flag(run > 2, 1)
-                    + pending);
-}
-
-// A byte of a copy whose unit is not as predicted.
-static void step_byte(struct codec *self) {
-    struct codec_model *m = &self->model;
-    uint32_t byte = self->view.at[0];
-    bool has_old = self->view.len > 0;
-    if (has_old && (self->sure > 0 || ask_byte(self, byte))) {
-        self->run++;
-    } else {
-        self->run = 0;
-        self->sure = 0;
-        uint32_t context = (self->history & 7)
-                           | flag(self->pending > self->source, 3)
-                           | flag(self->since < 8, 4) | flag(self->from_new, 5);
-        if (!has_old || !baton_codec_ask(self, &m->fix[context])) {
-            if (!self->from_new) {
-                self->hold = self->source - self->new_off;
-            }
-            if (baton_codec_ask(self, &m->stop[context])) {
-                self->copying = false;
-                step_literal(self);
-            } else {
-                realign(self);
-            }
-            return;
+// Puts the unit's bytes, those that changed as literals.
+static void mend(struct codec *self) {
+    struct codec_unit *unit = &self->unit;
+    uint32_t word = unit->word;
+    for (uint32_t i = 0; i < unit->len; i++) {
+        uint32_t byte = word & 255;
+        word >>= 8;
+        if (!ask_byte(self, i, byte)) {
+            byte = baton_codec_literal_ask(self, (int)byte);
         }
-        byte = baton_codec_literal_ask(
-                self, (int)byte, self->unit.class < 40 ? 3 : 4);
+        copy_on(self, 1);
+        put_byte(self, byte);
     }
-    copy_on(self, 1);
-    put_byte(self, byte);
 }
 
 // Are the next bytes all as predicted?
@@ -364,17 +337,30 @@ static void ask_run(struct codec *self) {
     }
 }
 
-// A unit or a byte of a copy, or where it goes on.
+// A unit of a copy, or its end.
 static void step_copy(struct codec *self) {
     look(self);
     settle(self);
-    if (self->source >= self->bound && self->view.len > 0) {
+    if (self->view.len > 0) {
         ask_run(self);
+        read_unit(self);
         if (step_unit(self)) {
             return;
         }
+        self->run = 0;
+        // Every copy puts a unit, so that no two realignments follow.
+        uint32_t context = (self->history & 7) | flag(self->from_new, 3);
+        if (self->since == 0
+                || baton_codec_ask(self, &self->model.mend[context])) {
+            mend(self);
+            return;
+        }
     }
-    step_byte(self);
+    self->sure = 0;
+    if (!self->from_new) {
+        self->hold = self->source - self->new_off;
+    }
+    step_end(self);
 }
 
 void baton_codec_model_step(struct codec *self) {
@@ -385,9 +371,7 @@ void baton_codec_model_step(struct codec *self) {
             step_copy(self);
         } while (self->sure > 0 && self->new_off < self->new_end
                  && self->status == 0);
-    } else if (baton_codec_ask(self, &self->model.end[self->new_place])) {
-        realign(self);
     } else {
-        step_literal(self);
+        step_end(self);
     }
 }

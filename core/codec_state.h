@@ -48,7 +48,7 @@ typedef int16_t codec_counter;
 struct codec_golomb {
     codec_counter exponent[CODEC_EXPONENTS];
     codec_counter high[CODEC_EXPONENTS]; // the bit after the first
-    codec_counter low[4];                // the others, mostly by place
+    codec_counter low[3];                // the others, by place
     codec_counter sign;
 };
 
@@ -77,14 +77,12 @@ struct codec_registers {
     uint32_t value[2][32]; // in the base; in the new image
 };
 
-// Rows of a table in codec_unit.c; those of a machine follow each other.
+// Rows of a table in codec_unit.c; those from CODEC_ADD on may be a lo part.
 enum codec_kind {
     CODEC_PLAIN,    // nothing that moves
     CODEC_POINTER,  // an address in data, or in a literal pool
     CODEC_RELATIVE, // an address relative to its own (.eh_frame)
     CODEC_BACK,     // how far back something begins (.eh_frame)
-    CODEC_NUMBER,   // a number of 16 bits: of a string, of a field
-    CODEC_OBJECT,   // a MicroPython object that holds such a number
     CODEC_JAL,
     CODEC_BRANCH,
     CODEC_CJ,
@@ -146,25 +144,36 @@ struct codec_table {
     uint32_t mask;
 };
 
-// Two guesses, and how good they are.
+// Two guesses, the better one first.
+enum codec_trust {
+    CODEC_DOUBTED, // one on either side, which differ
+    CODEC_AGREED,  // the same on both sides
+    CODEC_KNOWN,   // of this address
+};
+
 struct codec_guess {
     int32_t delta;
     int32_t other;
-    uint32_t trust; // 0 ... 7
+    uint32_t trust; // enum codec_trust
 };
+
+// Weights of a flag: by place those of a byte, then of a unit that is PLAIN;
+// then those of a reference by kind.
+#define CODEC_BYTE_WEIGHTS  0u
+#define CODEC_PLAIN_WEIGHTS 4u
+#define CODEC_KIND_WEIGHTS  6u
+#define CODEC_FLAG_WEIGHTS  (CODEC_KIND_WEIGHTS + CODEC_KINDS)
 
 // All adaptive probabilities and weights. They begin at 0, one half and
 // CODEC_WEIGHT, anew at every restart.
-#define CODEC_MIXED        4u
-#define CODEC_WEIGHT       5400
-#define CODEC_FLAGS        256u
-#define CODEC_FLAG_WEIGHTS (64u + CODEC_KINDS)
+#define CODEC_MIXED  4u
+#define CODEC_WEIGHT 5400
+#define CODEC_FLAGS  256u
 struct codec_model {
     codec_counter run;       // are the next 64 bytes all as predicted?
     codec_counter from_new;  // does the copy go on from the new image?
-    codec_counter end[3];    // does the run of literals end?
-    codec_counter fix[64];   // does the copy go on after this byte?
-    codec_counter stop[64];  // if not: literals, and not a realignment?
+    codec_counter end[2];    // is it a realignment, after a literal; a copy?
+    codec_counter mend[16];  // is the unit mended, and the copy goes on?
     codec_counter elsewhere; // is it the same unit, with another target?
     codec_counter recent[CODEC_RECENT + 1]; // is its delta this one?
     struct codec_golomb delta;              // one that is none of those
@@ -202,8 +211,6 @@ struct codec {
     uint32_t copying;  // 1: yes
     uint32_t from_new; // 1: what is copied is of the new image
     uint32_t source;
-    uint32_t bound;    // where the unit ends
-    uint32_t pending;  // its end, when its prediction failed
     uint32_t history;  // misses, the last in bit 0
     uint32_t run;      // bytes since the last miss
     uint32_t since;    // bytes since the realignment
@@ -257,8 +264,12 @@ void baton_codec_map_get(
 
 // A number of `len` bytes, little-endian.
 uint32_t baton_codec_word(const uint8_t *at, uint32_t len);
+// An instruction's bytes, by its first one.
+uint32_t baton_codec_unit_length(uint32_t machine, uint32_t first);
 void baton_codec_unit_read(
         const struct codec_view *view, struct codec_unit *unit);
+// The number in its bytes.
+uint32_t baton_codec_unit_number(struct codec_unit *unit);
 // What a unit refers to, at an address of the base (side 0) or of the new image
 // (1); of CODEC_HI without a lo part.
 uint32_t baton_codec_unit_target(
@@ -267,9 +278,17 @@ uint32_t baton_codec_unit_target(
 // cannot express that.
 uint32_t baton_codec_unit_build(
         struct codec_unit *unit, uint32_t target, uint32_t addr);
+
+// ---- codec_rv32.c, codec_xtensa.c: instructions, with 4 bytes to be seen
+
+// In `number` a lo part that is to be added.
+void baton_codec_rv32_read(
+        const struct codec_view *view, struct codec_unit *unit);
 // After a CODEC_HI became `word` at `addr`: what its register holds now.
-void baton_codec_unit_note(struct codec_unit *unit, uint32_t old_addr,
+void baton_codec_rv32_note(struct codec_unit *unit, uint32_t old_addr,
         uint32_t word, uint32_t addr, struct codec_registers *registers);
+void baton_codec_xtensa_read(
+        const struct codec_view *view, struct codec_unit *unit);
 
 // ---- codec_layout.c: the images' segments, and their bytes
 
@@ -305,8 +324,7 @@ void baton_codec_model_step(struct codec *self);
 
 // ---- codec_literal.c: bytes
 
-// Puts a byte, given what the copy has there, or without (old < 0); class: 2 a
-// new one, 3 one mended in a unit of class below 40, 4 in another.
-uint32_t baton_codec_literal_ask(struct codec *self, int old, uint32_t class);
+// A byte, given what the copy has there, or without (old < 0).
+uint32_t baton_codec_literal_ask(struct codec *self, int old);
 
 #endif

@@ -113,7 +113,7 @@ static void explain(const struct pack *self) {
         return;
     }
     printf("  references    %10u that did not move as their neighbours\n"
-           "  fixes         %10u bytes mended within copies\n"
+           "  fixes         %10u units mended within copies\n"
            "  literals      %10u bytes that are new\n"
            "  realignments  %10u places where a copy begins\n"
            "  decoder state %10u bytes\n",

@@ -20,17 +20,25 @@
 
 enum cost {
     COST_HIT = 4,
-    COST_MISS = 900,
-    COST_REFERENCE = 400, // a miss in a reference field
+    COST_REFERENCE = 500, // a miss in a reference field
     COST_LITERAL = 610,
-    COST_SWITCH = 1200,
     COST_JUMP_BIT = 160,
-    COST_FROM_LITERAL = 150,
     COST_FROM_COPY = 300,
     COST_TO_LITERAL = 400,
     COST_SELF = 1000,
     COST_SELF_BIT = 115,
 };
+
+// Those that depend on what is made.
+struct costs {
+    int miss;
+    int jump; // to the base, and one for each bit of it
+    int from_literal;
+};
+
+static const struct costs packed_costs = {900, 1200, 150};
+static const struct costs delta_costs = {900, 1400, 300};
+static const struct costs data_costs = {750, 1400, 300}; // a delta, no units
 
 #define EXTEND       16 // bytes by which intervals reach over their match
 #define MIN_MATCH    5
@@ -62,6 +70,7 @@ struct choice {
     const uint8_t *new;
     int32_t old_len;
     int32_t new_len;
+    const struct costs *costs;
     struct interval *intervals;
     size_t count;
     size_t capacity;
@@ -332,42 +341,46 @@ static void update_active(
     }
 }
 
-static int64_t jump_cost(int32_t from, int32_t diagonal, int32_t at) {
+static int64_t jump_cost(
+        const struct choice *self, int32_t from, int32_t diagonal, int32_t at) {
     if (is_self(diagonal, at)) {
         int32_t distance = CODEC_SELF - diagonal;
         return COST_SELF
                + COST_SELF_BIT * (int64_t)count_bits((uint32_t)distance);
     }
     int32_t jump = abs(diagonal - from);
-    return COST_SWITCH + COST_JUMP_BIT * (int64_t)count_bits((uint32_t)jump);
+    return self->costs->jump
+           + COST_JUMP_BIT * (int64_t)count_bits((uint32_t)jump);
 }
 
 static int64_t byte_cost(
         const struct choice *self, int32_t diagonal, int32_t at) {
     int32_t source = diagonal + at;
     if (source >= CODEC_SELF) {
-        return self->new[source - CODEC_SELF] == self->new[at] ? COST_HIT
-                                                               : COST_MISS;
+        return self->new[source - CODEC_SELF] == self->new[at]
+                       ? COST_HIT
+                       : self->costs->miss;
     }
     if (self->old[source] == self->new[at]) {
         return COST_HIT;
     }
     return self->align->new_normal.is_reference[at] ? COST_REFERENCE
-                                                    : COST_MISS;
+                                                    : self->costs->miss;
 }
 
 // The cheapest way to be on a diagonal.
-static void enter_diagonal(const struct front *from, struct front *to, int i,
-        int32_t at, uint8_t *way) {
+static void enter_diagonal(const struct choice *self, const struct front *from,
+        struct front *to, int i, int32_t at, uint8_t *way) {
     int32_t diagonal = to->diagonal[i];
-    int64_t best = from->literal_cost + COST_FROM_LITERAL
-                   + jump_cost(from->literal_last, diagonal, at);
+    int64_t best = from->literal_cost + self->costs->from_literal
+                   + jump_cost(self, from->literal_last, diagonal, at);
     int32_t last = from->literal_last;
     *way = LITERAL_WAY;
     for (int k = 0; k < from->count; k++) {
         int64_t cost = from->cost[k];
         if (from->diagonal[k] != diagonal) {
-            cost += COST_FROM_COPY + jump_cost(from->last_old[k], diagonal, at);
+            cost += COST_FROM_COPY
+                    + jump_cost(self, from->last_old[k], diagonal, at);
         }
         if (cost < best || (cost == best && from->diagonal[k] == diagonal)) {
             best = cost;
@@ -386,7 +399,7 @@ static void step(const struct choice *self, struct viterbi *v,
     for (int i = 0; i < v->active_count; i++) {
         diagonals[i] = v->active[i].diagonal;
         to->diagonal[i] = diagonals[i];
-        enter_diagonal(from, to, i, at, &ways[i]);
+        enter_diagonal(self, from, to, i, at, &ways[i]);
         to->cost[i] += byte_cost(self, diagonals[i], at);
     }
     to->count = v->active_count;
@@ -436,6 +449,9 @@ bool codec_choose(struct codec_align *align) {
             .new = align->new_normal.bytes,
             .old_len = (int32_t)align->old_image.len,
             .new_len = (int32_t)align->new_image.len};
+    self.costs = self.old_len == 0                               ? &packed_costs
+                 : align->new_image.layout.machine == CODEC_DATA ? &data_costs
+                                                                 : &delta_costs;
     size_t bytes = (size_t)self.new_len + 1;
     int32_t *near = calloc(bytes, sizeof(*near));
     if (near == NULL) {
@@ -447,8 +463,7 @@ bool codec_choose(struct codec_align *align) {
         add_base_matches(&self, near);
     }
     free(near);
-    struct viterbi v = {
-            .diagonals = malloc(bytes * DIAGONALS * sizeof(int32_t)),
+    struct viterbi v = {.diagonals = calloc(bytes, DIAGONALS * sizeof(int32_t)),
             .ways = calloc(bytes, DIAGONALS + 1)};
     bool ok = !self.failed && v.diagonals != NULL && v.ways != NULL;
     if (ok) {

@@ -20,8 +20,7 @@ enum question {
     ASK_RECENT, // is the delta this one?
     ASK_DELTA,  // a number: the delta
     ASK_BYTE,
-    ASK_FIX,
-    ASK_STOP,
+    ASK_MEND,
     ASK_BIT,
     ASK_END,
     ASK_FROM_NEW,
@@ -56,10 +55,9 @@ static enum question identify(const struct codec_model *m, const void *asked) {
             [ASK_ELSEWHERE] = {&m->elsewhere, sizeof(m->elsewhere)},
             [ASK_RECENT] = {m->recent, sizeof(m->recent)},
             [ASK_DELTA] = {&m->delta, sizeof(m->delta)},
-            // The sets of a byte follow those of plain units.
-            [ASK_BYTE] = {m->flag_weight[16], sizeof(m->flag_weight[0]) * 48},
-            [ASK_FIX] = {m->fix, sizeof(m->fix)},
-            [ASK_STOP] = {m->stop, sizeof(m->stop)},
+            // A byte's sets come first.
+            [ASK_BYTE] = {m->flag_weight, sizeof(m->flag_weight[0]) * 3},
+            [ASK_MEND] = {m->mend, sizeof(m->mend)},
             [ASK_BIT] = {m->literal_weight, sizeof(m->literal_weight)},
             [ASK_END] = {m->end, sizeof(m->end)},
             [ASK_FROM_NEW] = {&m->from_new, sizeof(m->from_new)},
@@ -78,15 +76,10 @@ static int32_t here(const struct codec *model) {
     return (int32_t)model->source + (model->from_new ? CODEC_SELF : 0);
 }
 
-// Do the next bytes come from here on?
-static bool goes_on(const struct encoder *self, uint32_t len) {
-    const int32_t *source = self->align->source + self->model->new_off;
-    for (uint32_t i = 0; i < len; i++) {
-        if (source[i] != here(self->model) + (int32_t)i) {
-            return false;
-        }
-    }
-    return true;
+// Does the next byte come from here? A unit goes on to its end, also where what
+// follows would come from elsewhere.
+static bool goes_on(const struct encoder *self) {
+    return self->align->source[self->model->new_off] == here(self->model);
 }
 
 static uint32_t new_word(const struct encoder *self, uint32_t len) {
@@ -102,7 +95,7 @@ static bool is_unit_as_predicted(const struct encoder *self) {
     const struct codec *model = self->model;
     uint32_t len = model->unit.len;
     uint32_t mask = len == 4 ? UINT32_MAX : (1u << (8 * len)) - 1;
-    return goes_on(self, len)
+    return goes_on(self)
            && ((new_word(self, len) ^ model->predicted) & mask) == 0;
 }
 
@@ -110,7 +103,7 @@ static bool is_byte_as_copied(const struct encoder *self) {
     const struct codec *model = self->model;
     const struct codec_image *image =
             model->from_new ? &self->align->new_image : &self->align->old_image;
-    return goes_on(self, 1) && image->data[model->source] == new_word(self, 1);
+    return image->data[model->source] == new_word(self, 1);
 }
 
 // What the unit's counterpart in the new image refers to.
@@ -142,7 +135,7 @@ static bool is_elsewhere(struct encoder *self) {
     struct codec *model = self->model;
     struct codec_unit *unit = &model->unit;
     uint32_t target;
-    if (!goes_on(self, unit->len) || !find_target(self, &target)
+    if (!goes_on(self) || !find_target(self, &target)
             || baton_codec_unit_build(
                        unit, target, model->new_off + model->new_bias)
                        != new_word(self, unit->len)) {
@@ -164,14 +157,8 @@ static bool is_page_right(const struct encoder *self) {
 
 static void step_trial(struct encoder *self) {
     struct codec *model = self->model;
-    uint32_t before = model->new_off;
-    int32_t source = here(model);
+    self->trial_failed = self->trial_failed || !goes_on(self);
     baton_codec_model_step(model);
-    for (uint32_t i = before; i < model->new_off; i++) {
-        if (self->align->source[i] != source + (int32_t)(i - before)) {
-            self->trial_failed = true;
-        }
-    }
     if (model->status != 0 || !is_page_right(self)) {
         self->trial_failed = true;
     }
@@ -236,10 +223,8 @@ static bool answer(struct encoder *self, const void *asked) {
         return is_elsewhere(self);
     case ASK_BYTE:
         return is_byte_as_copied(self);
-    case ASK_FIX:
-        return goes_on(self, 1);
-    case ASK_STOP:
-        return source < 0;
+    case ASK_MEND:
+        return goes_on(self);
     case ASK_END:
         return source >= 0;
     case ASK_BIT:
@@ -269,11 +254,10 @@ static enum codec_purpose purpose_of(
     case ASK_RECENT:
     case ASK_DELTA:
         return CODEC_FOR_REFERENCES;
-    case ASK_FIX:
+    case ASK_MEND:
         return CODEC_FOR_FIXES;
     case ASK_BIT:
         return model->copying ? CODEC_FOR_FIXES : CODEC_FOR_LITERALS;
-    case ASK_STOP:
     case ASK_END:
         return CODEC_FOR_LITERALS;
     default:
@@ -298,7 +282,7 @@ static void note_cost(struct encoder *self, const void *asked, bool yes,
     double bits = -log2((yes ? probability : 65536 - probability) / 65536.0);
     report->cost[segment][purpose] += (uint64_t)(bits * 256 + 0.5);
     report->references += question == ASK_ELSEWHERE && yes;
-    report->fixes += question == ASK_FIX && yes;
+    report->fixes += question == ASK_MEND && yes;
     report->literals += question == ASK_BIT && !model->copying;
     report->realignments += question == ASK_FROM_NEW;
 }

@@ -84,7 +84,7 @@ static void replace_segment(const struct codec_image *image,
             replace(out, off, &unit, is_code, h);
         }
         if (unit.kind == CODEC_HI) {
-            baton_codec_unit_note(
+            baton_codec_rv32_note(
                     &unit, view.addr, unit.word, view.addr, &registers);
         }
         off += is_code && unit.len < 2 ? 2 : unit.len;
@@ -216,9 +216,9 @@ static void compare_units(struct votes *self, struct pair *pair,
         cast_vote(self, unit->target, other.target);
     }
     if (unit->kind == CODEC_HI && unit->reg == other.reg) {
-        baton_codec_unit_note(
+        baton_codec_rv32_note(
                 unit, is->addr, unit->word, is->addr, &pair->new_registers);
-        baton_codec_unit_note(
+        baton_codec_rv32_note(
                 &other, was.addr, other.word, was.addr, &pair->old_registers);
     }
 }

@@ -98,8 +98,6 @@ static void put_references(struct images *image) {
     put_u32(data, 0x42000020u - addr);
     put_u32(data + 4, 8);
     put_u32(data + 8, 0x42000040u - (addr + 8));
-    put_u32(data + 12, 1000u << 3 | 2);
-    put_u32(data + 16, 700u << 16 | 3);
     put_u32(data + 20, 0x3FC80010);
 }
 

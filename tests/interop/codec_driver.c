@@ -231,7 +231,7 @@ static int walk_units(struct bytes in) {
         }
         put_u32(word);
         if (unit.kind == CODEC_HI) {
-            baton_codec_unit_note(&unit, addr, word, new_addr, &registers);
+            baton_codec_rv32_note(&unit, addr, word, new_addr, &registers);
         }
         (void)take(&in, unit.len);
         addr += unit.len;

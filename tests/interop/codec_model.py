@@ -129,10 +129,6 @@ class NewLayout:
 
 # ---- The image
 
-def capped(value, most):
-    return min(value.bit_length(), most)
-
-
 class Tables:
     """Adaptive probabilities and weights, as they begin."""
 
@@ -161,7 +157,7 @@ class Decoder:
         self.end = min(self.start + SEGMENT_BYTES, header.new_bytes - (
             32 if header.features & COMPUTED_DIGEST else 0))
         self.copying = self.from_new = False
-        self.source = self.bound = self.pending = self.hold = 0
+        self.source = self.hold = 0
         self.history = self.run = self.since = self.sure = 0
         self.next_run = 0
         self.deltas = [0] * 6
@@ -179,10 +175,8 @@ class Decoder:
     def step(self):
         if self.copying:
             self.step_copy()
-        elif self.coder.ask(self.tables["end"], self.layout.place):
-            self.realign()
         else:
-            self.step_literal()
+            self.step_end()
         if self.coder.at > len(self.coder.data) + 4:
             raise Corrupt("input over")
 
@@ -217,9 +211,6 @@ class Decoder:
 
     # Literals
 
-    def step_literal(self):
-        self.put_byte(self.ask_literal(None, 2))
-
     def literal_place(self):
         """Odd or even in data, where in an instruction in code."""
         if self.layout.place != IN_CODE:
@@ -236,7 +227,7 @@ class Decoder:
             return at | (self.phase_first >> 2 & 31) << 3
         return at | (self.phase_first & 15) << 3
 
-    def ask_literal(self, old, cls):
+    def ask_literal(self, old=None):
         logs = self.header.literal_log2
         is_code = int(self.layout.place == IN_CODE)
         has_old = int(old is not None)
@@ -245,7 +236,7 @@ class Decoder:
         before = 0 if logs[2] < 11 else self.recent(2)
         if has_old and not is_code:
             before = 256 + old
-        bases = [hash2(1 + cls, has_old | self.literal_phase(at) << 1),
+        bases = [hash2(1, has_old | self.literal_phase(at) << 1),
                  hash2(0x100 + last, is_code), hash2(0x7000 + before, at),
                  hash2(0x9000, at)]
         known = ""  # the bits so far
@@ -277,9 +268,14 @@ class Decoder:
 
     # Realignment
 
+    def step_end(self):
+        if self.coder.ask(self.tables["end"], self.copying):
+            self.realign()
+        else:
+            self.copying = False
+            self.put_byte(self.ask_literal())
+
     def realign(self):
-        if self.copying and self.since == 0:
-            raise Corrupt("realignment")
         self.from_new = bool(self.coder.ask(self.tables["from_new"], 0))
         limit = len(self.out) if self.from_new else len(self.old)
         self.base = len(self.out) + (0 if self.from_new else self.hold) & MASK
@@ -288,7 +284,7 @@ class Decoder:
         if self.source >= limit:
             raise Corrupt("source")
         self.copying = True
-        self.bound = self.pending = self.since = self.run = self.history = 0
+        self.since = self.run = self.history = 0
 
     # The copy
 
@@ -309,13 +305,22 @@ class Decoder:
                     self.header.machine, segments, self.header.areas,
                     self.registers)
         self.settle(addr)
-        done = False
-        if self.bound <= self.source < limit:
+        if self.source < limit:
             if self.may_run():
                 self.step_run()
-            done = self.step_unit(view)
-        if not done:
-            self.step_byte(image)
+            self.read_unit(view)
+            if self.step_unit():
+                return
+            self.run = 0
+            context = self.history & 7 | self.from_new << 3
+            # A copy puts something.
+            if self.since == 0 or self.coder.ask(self.tables["mend"], context):
+                self.mend()
+                return
+        self.sure = 0
+        if not self.from_new:
+            self.hold = self.source - len(self.out)
+        self.step_end()
 
     def settle(self, addr):
         if not self.from_new and 24 <= self.since < 28:
@@ -334,18 +339,13 @@ class Decoder:
         else:
             self.next_run = len(self.out) + 64
 
-    def step_unit(self, view):
+    def read_unit(self, view):
         unit = self.unit = read_unit(view)
         self.unit_addr = view.addr
-        self.bound = self.source + unit.len
         after = len(self.out) + unit.len
         event = self.layout.event
         if after > self.end or (event is not None and after > event):
-            return False
-        if not self.predict_unit():
-            self.pending = self.bound
-            return False
-        return True
+            unit.kind, unit.len = "PLAIN", 1
 
     def put_unit(self, word):
         unit = self.unit
@@ -370,25 +370,22 @@ class Decoder:
 
     def ask_unit(self, delta, other, trust):
         unit, recent = self.unit, self.history & 7
-        run = capped(self.run, 7)
-        same = (delta == 0) | (other == delta) << 1 | self.from_new << 2
-        contexts = [recent | run << 3 | (self.since < 16) << 7,
+        same = (delta == 0) | (other == delta) << 1
+        contexts = [min(self.since, 31) if self.from_new else 0,
                     unit.cls | recent << 7 | same << 10]
         if unit.kind == "PLAIN":
-            contexts += [unit.word & 255 | unit.cls << 8, unit.word]
-            kind = self.place * 4 + (run > 2) * 2 + self.from_new
-        else:
-            contexts += [trust | (recent & 1) << 4,
-                         hash2(delta & MASK, trust)]
-            kind = 64 + KINDS.index(unit.kind)
-        return self.ask_flag(contexts, kind)
+            return self.ask_flag(
+                [*contexts, unit.word & 255 | unit.cls << 8, unit.word],
+                4 + self.place)
+        return self.ask_flag([*contexts, trust, delta << 2 & MASK | trust],
+                             6 + KINDS.index(unit.kind))
 
-    def predict_unit(self):
-        """False: it is to be told byte by byte."""
+    def step_unit(self):
+        """False: its bytes are told one by one, or the copy ends."""
         unit = self.unit
         is_reference = unit.kind != "PLAIN"
         moves = is_reference and not self.from_new
-        delta, other, trust = 0, 0, 4
+        delta, other, trust = 0, 0, 1
         if moves:
             delta, other, trust = self.map.get(unit.target)
         word = unit.word
@@ -396,7 +393,7 @@ class Decoder:
             word = build_unit(unit, unit.target + delta, self.new_addr)
         if self.sure or self.ask_unit(delta, other, trust):
             self.run += unit.len
-            if trust < 4:
+            if trust == 0:
                 self.map.put(unit.target, delta)
             self.put_unit(word)
             return True
@@ -422,39 +419,20 @@ class Decoder:
         self.deltas.insert(0, candidate)
         return candidate
 
-    def step_byte(self, image):
-        has_old = self.source < len(image)
-        if has_old and (self.sure or self.ask_byte(image)):
-            self.run += 1
-            self.put_byte(image[self.source])
+    def mend(self):
+        for i in range(self.unit.len):
+            byte = self.unit.word >> 8 * i & 255
+            if not self.ask_byte(i, byte):
+                byte = self.ask_literal(byte)
+            self.put_byte(byte)
             self.copy_on(1)
-            return
-        self.run = self.sure = 0
-        context = (self.history & 7 | (self.pending > self.source) << 3
-                   | (self.since < 8) << 4 | self.from_new << 5)
-        if has_old and self.coder.ask(self.tables["fix"], context):
-            cls = 3 if self.unit.cls < 40 else 4
-            self.put_byte(self.ask_literal(image[self.source], cls))
-            self.copy_on(1)
-            return
-        if not self.from_new:
-            self.hold = self.source - len(self.out)
-        if self.coder.ask(self.tables["stop"], context):
-            self.copying = False
-            self.step_literal()
-        else:
-            self.realign()
 
-    def ask_byte(self, image):
-        at, recent = self.source, self.history & 7
-        index = min(self.unit.len - (self.bound - at), 3)
-        run = capped(self.run, 7)
-        pending = self.pending > at
-        cls = self.unit.cls * 4 + index
+    def ask_byte(self, i, byte):
+        recent = self.history & 7
+        cls = self.unit.cls * 4 + i
         return self.ask_flag(
-            [recent | run << 3 | pending << 6, cls | recent << 9,
-             image[at] | cls << 8, image[at] | self.recent(1) << 8],
-            16 + (self.place * 4 + index) * 4 + (run > 2) * 2 + pending)
+            [recent | i << 3 | self.unit.len << 6, cls | recent << 9,
+             byte | cls << 8, byte | self.recent(1) << 8], self.place)
 
 
 def decode_from(header, old, out, first=0, make_coder=None):

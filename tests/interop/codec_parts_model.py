@@ -76,8 +76,8 @@ class Coder:
     def update(self, counters, key, yes, limit=7):
         p, seen = divmod(counters[key], 8)
         step = ((8191 if yes else 0) - p) * self.RATES[seen]
-        p += step + (self.dice >> 24) >> 8
-        if seen < limit and (self.dice >> 16 & 255) < self.RATES[seen]:
+        p += step + 128 >> 8
+        if seen < limit and self.dice >> 24 < self.RATES[seen]:
             seen += 1
         counters[key] = p * 8 + seen
 
@@ -108,14 +108,7 @@ class Coder:
             bits += 1
         number = 1
         for i in range(bits - 1, -1, -1):
-            if i == bits - 1:
-                key = ("high", bits)
-            elif i == 1:
-                key = "low 1"
-            elif i == 0:
-                key = ("low 0", number & 1)
-            else:
-                key = "middle"
+            key = ("high", bits) if i == bits - 1 else ("low", min(i, 2))
             number = number * 2 + self.ask(table, key)
         number -= 1
         if number and self.ask(table, "sign"):
@@ -180,11 +173,9 @@ class AddressMap:
                     gap, delta = abs(near - addr), self.delta[near]
             found.append((gap, delta))
         (gap, delta), (above, other) = found
-        trust = 7
+        trust = 2
         if gap != 0:
             if gap // 2 > above:
-                delta, other, gap = other, delta, above
-            trust = 3 if gap < 64 else 2 if gap < 1024 else 1
-            if delta == other:
-                trust += 3
+                delta, other = other, delta
+            trust = 1 if delta == other else 0
         return delta, other, trust

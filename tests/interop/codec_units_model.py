@@ -8,9 +8,8 @@ MASK = 0xFFFFFFFF
 NUMBERS = 0xF0000000
 NONE, IN_DATA, IN_CODE = 0, 1, 2
 LOOK_INSTRUCTIONS = 24
-KINDS = ["PLAIN", "POINTER", "RELATIVE", "BACK", "NUMBER", "OBJECT", "JAL",
-         "BRANCH", "CJ", "CB", "HI", "ADD", "LOAD", "JALR", "STORE", "CALL",
-         "L32R", "J"]
+KINDS = ["PLAIN", "POINTER", "RELATIVE", "BACK", "JAL", "BRANCH",
+         "CJ", "CB", "HI", "ADD", "LOAD", "JALR", "STORE", "CALL", "L32R", "J"]
 
 # Immediates in the manual's notation: the word's highest bit that holds a
 # part, and the immediate's bits from there downwards.
@@ -126,15 +125,9 @@ def is_code(view, value):
     return place_of(view, value) == IN_CODE
 
 
-def is_number(value):
-    return 64 <= value < 0x2000
-
-
 # ---- Data
 
 def read_data(view, unit):
-    if unit.len == 2:
-        read_half(unit)
     if unit.len != 4:
         return
     word = unit.word
@@ -147,18 +140,6 @@ def read_data(view, unit):
           and len(view.data) >= 8
           and is_code(view, view.addr + 4 + view.word(4))):
         unit.kind, unit.target = "BACK", view.addr - word & MASK
-    elif word % 8 == 2 and is_number(word // 8):
-        unit.kind, unit.target = "OBJECT", NUMBERS + word // 8
-    elif is_number(word % 65536) or is_number(word // 65536):
-        unit.len = 2
-        read_half(unit)
-
-
-def read_half(unit):
-    unit.cls += 1
-    unit.word &= 0xFFFF
-    if is_number(unit.word):
-        unit.kind, unit.target = "NUMBER", NUMBERS + unit.word
 
 
 # ---- RISC-V
@@ -283,10 +264,9 @@ def read_xtensa(view, unit):
         unit.kind, unit.len, unit.cls, unit.target = "POINTER", 4, 17, unit.word
         return
     op0 = unit.cls = unit.word & 15
-    if op0 >= 8:
-        unit.len = 2 if op0 < 14 else 4
-    else:
-        unit.len, unit.word = 3, view.word(0, 3)
+    unit.len = 3 if op0 < 8 else 2 if op0 < 14 else 4
+    unit.word = view.word(0, unit.len)
+    if op0 < 8:
         offset = signed(unit.word >> 6, 18)
         if op0 == 5:
             unit.kind = "CALL"
@@ -301,6 +281,7 @@ def read_xtensa(view, unit):
            if is_literal(view, off) or is_entry(view, off)]
     if cut:
         unit.kind, unit.len = "PLAIN", cut[0]
+        unit.word = view.word(0, unit.len)
 
 
 def build_xtensa(unit, target, addr):
@@ -325,8 +306,10 @@ def build_xtensa(unit, target, addr):
 def read_unit(view):
     unit = Unit(len=min(4 - view.addr % 4, len(view.data)),
                 cls=64 + 2 * view.place)
+    if view.place == NONE:
+        unit.len = 1
     is_instruction = view.place == IN_CODE and len(view.data) >= 4
-    unit.word = view.word(0, 4 if is_instruction else unit.len)
+    unit.word = view.word(0, unit.len)
     if is_instruction and view.machine == XTENSA:
         read_xtensa(view, unit)
     elif is_instruction:
@@ -350,11 +333,6 @@ def build_new(unit, target, addr):
         return target - addr & MASK
     if unit.kind == "BACK":
         return addr - target & MASK
-    if unit.kind in ("NUMBER", "OBJECT"):
-        number = target - NUMBERS & MASK
-        if number >= 0x10000:
-            return None
-        return number if unit.kind == "NUMBER" else number * 8 + 2
     if unit.kind in ("CALL", "L32R", "J"):
         return build_xtensa(unit, target, addr)
     return build_rv32(unit, target, addr)

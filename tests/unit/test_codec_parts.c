@@ -124,26 +124,26 @@ static void map_predicts_by_neighbours(void **state) {
     struct codec_guess guess;
     baton_codec_map_get(&map, 1000, &guess);
     assert_int_equal(guess.delta, 0);
-    assert_int_equal(guess.trust, 4);
+    assert_int_equal(guess.trust, CODEC_AGREED);
     baton_codec_map_put(&map, 1000, 4);
     baton_codec_map_put(&map, 3000, -8);
     baton_codec_map_get(&map, 1000, &guess);
     assert_int_equal(guess.delta, 4);
-    assert_int_equal(guess.trust, 7);
+    assert_int_equal(guess.trust, CODEC_KNOWN);
     baton_codec_map_get(&map, 1100, &guess);
     assert_int_equal(guess.delta, 4);
     assert_int_equal(guess.other, -8);
     baton_codec_map_get(&map, 2990, &guess);
     assert_int_equal(guess.delta, -8);
     assert_int_equal(guess.other, 4);
-    assert_int_equal(guess.trust, 3);
+    assert_int_equal(guess.trust, CODEC_DOUBTED);
     baton_codec_map_put(&map, 3000, 4);
     baton_codec_map_get(&map, 2000, &guess);
     assert_int_equal(guess.delta, 4);
-    assert_int_equal(guess.trust, 5);
+    assert_int_equal(guess.trust, CODEC_AGREED);
     baton_codec_map_put(&map, 2000, 4);
     baton_codec_map_get(&map, 2000, &guess);
-    assert_int_equal(guess.trust, 7);
+    assert_int_equal(guess.trust, CODEC_KNOWN);
     // Too far away says nothing.
     baton_codec_map_get(&map, 0x40000000, &guess);
     assert_int_equal(guess.delta, 0);
@@ -161,7 +161,7 @@ static void map_stays_sorted_and_in_bounds(void **state) {
         int32_t delta = (int32_t)(programs_random(&random) % 5) - 2;
         baton_codec_map_put(&map, addr, delta);
         baton_codec_map_get(&map, programs_random(&random), &guess);
-        assert_true(map.count <= 16 && guess.trust <= 7);
+        assert_true(map.count <= 16 && guess.trust <= CODEC_KNOWN);
         for (unsigned k = 1; k < map.count; k++) {
             assert_true(entries[k - 1].addr < entries[k].addr);
         }
@@ -275,7 +275,7 @@ static void pairs_of_hi_and_lo_move(void **state) {
         assert_int_equal(unit.kind, CODEC_HI);
         assert_int_equal(unit.target, old_to);
         uint32_t hi = baton_codec_unit_build(&unit, new_to, new_addr);
-        baton_codec_unit_note(&unit, old_addr, hi, new_addr, &registers);
+        baton_codec_rv32_note(&unit, old_addr, hi, new_addr, &registers);
         view.at += 4;
         view.addr += 4;
         view.len -= 4;
