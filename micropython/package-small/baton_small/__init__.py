@@ -15,9 +15,8 @@ _HEAD = 288
 _HAS_DIGEST = 23  # in the head: a SHA-256 of everything ends the image
 _DIGEST = 32
 _HELD = 32  # bytes of the head that are written last
-_PIECE = 16384  # lost at most where a connection breaks
+_PIECE = 16384  # read at once, written at once
 _COMPARED = 8192
-_WRITTEN = 8192
 _INVALID_ARG = -258  # ESP_ERR_INVALID_ARG
 _NEW, _PENDING, _INVALID, _ABORTED = 0, 1, 3, 4
 _TRIES = 5
@@ -339,35 +338,37 @@ def _nothing(slot):
 
 
 class _Sectors:
-    """Writes sectors of the slot in order, except those that are right already.
-    After a power cut the last one of these can be the one that was in flight,
-    which reads right and is not: it is written again with the first that
-    differs."""
+    """Writes the slot's sectors in order, except the first ones that are right
+    already, as an update that was cut leaves them. The last of these can be the
+    one that was in flight, which reads right and is not: it is written again with
+    the first that differs. Behind that one nothing is looked at any more: each
+    command to the flash stops the chip, and costs more than what it moves."""
 
-    def __init__(self, slot, size):
+    def __init__(self, slot):
         self.slot = slot
-        self.end = -(-size // _SECTOR) * _SECTOR
+        self.end = slot.info()[3]
         self.old = bytearray(_SECTOR)
         self.erased = 0  # what lies below is, by a block erase
         self.nothing = _nothing(slot)
-        self.skipped = False  # the sector before
+        self.differs = self.skipped = False  # some sector; the one before
 
     def write(self, at, data):
-        off = 0
-        while off < len(data) and at + off >= self.erased:
-            if not self.is_right(at + off, data[off:off + _SECTOR]):
-                if self.skipped:
-                    self.skipped = False
-                    self.slot.readblocks((at + off) // _SECTOR - 1, self.old)
-                    self.slot.writeblocks((at + off) // _SECTOR - 1, self.old)
-                if not self.erase_block(at + off):
-                    self.slot.writeblocks((at + off) // _SECTOR, data[off:])
-                    return
-            else:
+        while data and at >= self.erased and not self.differs:
+            if self.is_right(at, data[:_SECTOR]):
                 self.skipped = True
-                off += _SECTOR
-        if off < len(data):
-            self.slot.writeblocks((at + off) // _SECTOR, data[off:], 0)
+                at += _SECTOR
+                data = data[_SECTOR:]
+                continue
+            self.differs = True
+            if self.skipped:
+                self.slot.readblocks(at // _SECTOR - 1, self.old)
+                self.slot.writeblocks(at // _SECTOR - 1, self.old)
+        if not data:
+            return
+        if at < self.erased or self.erase_block(at):
+            self.slot.writeblocks(at // _SECTOR, data, 0)
+        else:
+            self.slot.writeblocks(at // _SECTOR, data)
 
     def erase_block(self, at):
         """Without memory for it; whether that was possible."""
@@ -378,10 +379,11 @@ class _Sectors:
         except OSError as error:
             if error.args[0] != _INVALID_ARG:
                 raise
-        piece = bytearray(32)
-        self.slot.readblocks(at // _SECTOR, piece, 0)
-        if piece != b"\xff" * len(piece):
-            raise Error(_ERR_READBACK)
+        if not self.erased:  # this firmware's way is known then
+            piece = bytearray(32)
+            self.slot.readblocks(at // _SECTOR, piece, 0)
+            if piece != b"\xff" * len(piece):
+                raise Error(_ERR_READBACK)
         self.erased = at + _BLOCK
         return True
 
@@ -404,10 +406,17 @@ class _Sectors:
             data[:_HELD] = b"\xff" * _HELD
             self.slot.writeblocks(0, data)
 
-    def check(self, size, sha256, buf):
-        import hashlib
+    def check(self, at, data):
+        """That flash has these bytes there."""
+        old = bytearray(len(data))
+        self.slot.readblocks(at // _SECTOR, old, at % _SECTOR)
+        if old != data:
+            raise Error(_ERR_READBACK)
 
-        sha = hashlib.sha256()
+    def check_all(self, size, sha256, buf):
+        import uhashlib
+
+        sha = uhashlib.sha256()
         for at in range(0, size, len(buf)):
             piece = buf[:size - at]
             self.slot.readblocks(at // _SECTOR, piece, 0)
@@ -422,16 +431,25 @@ class _Sectors:
 
 
 def _write(slot, file, sha256, block, progress):
-    """In pieces of 8 KiB, during each of which about as much arrives; where a
-    block erase needs memory, of up to a block."""
-    sectors = _Sectors(slot, file.size)
+    """In pieces of 16 KiB; where a block erase needs memory, of up to a block.
+
+    The file is hashed as it comes. Its last 32 bytes, which are seen to be on
+    flash, are the digest of all before them: ESP-IDF, which reads all that back
+    to choose it, has nothing else to compare it with."""
+    import uhashlib
+
+    sectors = _Sectors(slot)
+    sha = uhashlib.sha256()
+    has_digest = file.first[_HAS_DIGEST]
     # What Python's heap has taken once it keeps: TLS needs some the next time.
-    most = _PIECE if file.url.startswith("https:") else _BLOCK
-    buf = memoryview(block or _memory(most if sectors.nothing is None else _WRITTEN))
-    at = 0
+    is_large = sectors.nothing is None and not file.url.startswith("https:")
+    buf = memoryview(block or _memory(_BLOCK if is_large else _PIECE))
+    at, tail = 0, b""
     while at < file.size:
         count = min(len(buf), _BLOCK - at % _BLOCK, file.size - at)
         file.fill(buf[:count])
+        sha.update(buf[:count])
+        tail = (tail + bytes(buf[max(count - _DIGEST, 0):count]))[-_DIGEST:]
         whole = -(-count // _SECTOR) * _SECTOR
         buf[count:whole] = b"\xff" * (whole - count)
         if at:
@@ -442,8 +460,11 @@ def _write(slot, file, sha256, block, progress):
         if progress:
             progress(at, file.size)
     file.close()
-    if sha256:
-        sectors.check(file.size, sha256, buf)
+    if sha256 and sha.digest() != sha256:
+        raise Error(_ERR_SHA256)
+    sectors.check(file.size - _DIGEST, tail)
+    if sha256 and not has_digest:
+        sectors.check_all(file.size, sha256, buf)
     sectors.write_head()
 
 
@@ -474,7 +495,7 @@ def pull(url, sha256=None, block=None, progress=None, reset=True):
 
     sha256    of the file, bytes, where it is known
     block     memory to work in, a bytearray of 4096 bytes or a multiple; None:
-              8192, or up to 65536 where a block erase needs memory
+              16384, or up to 65536 where a block erase needs memory
     progress  is called with (bytes done, bytes in all)
     reset     False: the new firmware starts at the next reset; returns True
     """
