@@ -6,6 +6,18 @@ On the server:  put the .app-bin there as firmware.app-bin, then
                 python3 -m http.server 8000
 """
 
+import vfs
+from esp32 import Partition
+
+# A stock firmware's file system reads flash by 128 bytes, each time at the price
+# of a command. By 1024 what follows is imported in a fraction of the time.
+try:
+    files = vfs.VfsLfs2(Partition.find(Partition.TYPE_DATA, label="vfs")[0], readsize=1024)
+    vfs.umount("/")
+    vfs.mount(files, "/")
+except (OSError, IndexError):
+    pass  # another file system
+
 import time
 
 import baton_small
