@@ -9,6 +9,9 @@
 #include "baton/error.h"
 #include "update_parts.h"
 
+// ESP-IDF reads as much by one command, and begins another for what is beyond.
+#define READ_BYTES_MAX 16384u
+
 // What one pass reads next: the head from memory, as it is not on flash yet,
 // then a buffer at a time.
 static int read_next(
@@ -22,6 +25,7 @@ static int read_next(
     // Nothing gathers any more, and no sector is held.
     uint32_t most = (uint32_t)self->config.work_len;
     most -= most % self->sector_bytes;
+    most = most < READ_BYTES_MAX ? most : READ_BYTES_MAX;
     *len = left < most ? left : most;
     *data = baton_update_parts_buffer(self);
     return baton_update_parts_read_slot(

@@ -174,7 +174,8 @@ int baton_update_end(struct baton_update *self);
 // else than BATON_UPDATE_MORE. In between nothing but an abort is allowed.
 //
 // Flash       the first call writes what is left of the last sector; each
-//             fills the buffer at most once; the last programs 32 bytes
+//             fills the buffer at most once, and by no more than 16 KiB; the
+//             last programs 32 bytes
 // Returns     BATON_UPDATE_MORE, and as baton_update_end
 int baton_update_end_step(struct baton_update *self);
 

@@ -117,6 +117,75 @@ def test_power_cuts(board, mode):
         assert report["violations"] == 0
 
 
+WATCHED = """
+import esp32, sys
+
+
+class Watched:
+    TYPE_APP, TYPE_DATA = esp32.Partition.TYPE_APP, esp32.Partition.TYPE_DATA
+    RUNNING = esp32.Partition.RUNNING
+    calls = []
+
+    @staticmethod
+    def find(*args):
+        return [Watched(part) for part in esp32.Partition.find(*args)]
+
+    def __init__(self, part):
+        self.part = esp32.Partition(part) if isinstance(part, int) else part
+        self.label = self.part.info()[4]
+
+    def __getattr__(self, name):
+        return getattr(self.part, name)
+
+    def note(self, what, n, buf):
+        if self.label == "ota_1":
+            Watched.calls.append((what, n, len(buf)))
+
+    def readblocks(self, n, buf, off=0):
+        self.note("r", n, buf)
+        self.part.readblocks(n, buf, off)
+
+    def writeblocks(self, n, buf, off=None):
+        self.note("e" if off is None else "w", n, buf)
+        self.part.writeblocks(n, buf) if off is None else self.part.writeblocks(n, buf, off)
+
+
+check = baton.Agent.check
+
+
+def with_little_memory(self, *args, **kwargs):
+    sys.modules["baton.policy"].memory = lambda *_: None
+    return check(self, *args, **kwargs)
+
+
+baton.Partition = Watched
+baton.Agent.check = with_little_memory
+"""
+
+
+def test_commands_to_the_flash(board):
+    """Each costs more than what it moves. Where nothing can be had to gather in,
+    the decoder's memory serves: the sector list is compared by three sectors,
+    written is by two. Whether a block's erase erases is looked at once."""
+    main = board.fs / "main.py"
+    main.write_text(main.read_text().replace("wlan =", WATCHED + "wlan =", 1).replace(
+        "retry_min_ms=10", "retry_min_ms=10, reboot=False")
+        + "for call in Watched.calls: print(*call)\n")
+    board.release("--raw-only")
+    console, report = board.run()
+    calls = [line.split() for line in console if line[:2] in ("r ", "w ", "e ")]
+    reads = [int(size) for what, _, size in calls if what == "r"]
+    writes = [int(size) for what, _, size in calls if what == "w"]
+    image_bytes = (board.folder / "v2").stat().st_size
+    sectors = -(-image_bytes // 4096)
+    assert (report["slot"], sectors) == ("ota_0", 37)
+    # 37 sectors by three; the rest of the image's last sector is not read.
+    assert reads.count(12288) >= sectors // 3 and 4096 not in reads
+    # The first sector is marked by itself.
+    assert sum(1 for size in writes if size >= 4000) <= sectors // 2 + 4, writes
+    assert reads.count(32) <= 3, reads
+
+
 SPOILED = 3, 30
 
 

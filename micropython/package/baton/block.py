@@ -16,6 +16,7 @@ def eraser(parts, probe):
     """A function (address, bytes), or None where this firmware would read at
     address 0. That is seen by writing no bytes from there to `probe`."""
     nothing = uctypes.bytearray_at(0, _BLOCK)
+    is_known = False  # that it does so; all that is written is read back later
     try:
         probe.writeblocks(0, uctypes.bytearray_at(0, 0), 0)
         return None
@@ -24,6 +25,7 @@ def eraser(parts, probe):
             return None
 
     def erase(addr, _):
+        nonlocal is_known
         for part in parts:
             _, _, start, size, _, _ = part.info()
             if start <= addr < start + size:
@@ -34,10 +36,13 @@ def eraser(parts, probe):
         except OSError as exc:
             if exc.args[0] != _INVALID_ARG:
                 raise
+        if is_known:
+            return
         piece = bytearray(32)
         for off in (0, _BLOCK - len(piece)):
             part.readblocks(number, piece, off)
             if piece != b"\xff" * len(piece):
                 raise OSError(_READBACK)
+        is_known = True
 
     return erase

@@ -18,6 +18,7 @@ _SPARE = const(40960)
 _SPARE_TLS = const(81920)
 # That old may be what gathers in memory, which a cut takes.
 _GATHER_MS = const(10000)
+_GATHER = const(12288)  # two sectors, and one that is compared
 _PIECES = const(16)
 _HEAD = const(288)  # of an image: what decides whether it is one for this device
 
@@ -247,11 +248,14 @@ def begin_update(agent, off):
     agent.noted = journal.marked * _SECTOR if off else 0
     agent.noted_ms = agent.now()
     # Sectors gather, as each command to the flash costs more than what it
-    # moves.
+    # moves: also in the decoder's memory, where it has nothing to decode.
+    memory, spare = agent.memory, agent.codec_state
+    if memory is not None and spare is not None and not release.encoding and (
+            len(memory) < _GATHER <= len(spare)):
+        memory = memoryview(spare)[:_GATHER]
     agent.update = _baton.begin(
         agent.flash, agent.target, agent.own, agent.chip, release.image_bytes,
-        off, release.sha256, journal.head if off else None, agent.map,
-        agent.memory)
+        off, release.sha256, journal.head if off else None, agent.map, memory)
 
 
 def _distrust(agent):

@@ -1,8 +1,9 @@
 # The sector list of a release: which sectors the slot holds already.
 # SPDX-License-Identifier: MIT
 #
-# 8 bytes of SHA-256 for each sector, compared as they come. It is believed when
-# all of it came and its own digest is the manifest's.
+# 8 bytes of SHA-256 for each sector, compared as they come, several sectors by one
+# read: each command to the flash costs more than what it moves. It is believed
+# when all of it came and its own digest is the manifest's.
 import uhashlib as hashlib
 
 from micropython import const
@@ -44,11 +45,11 @@ def _do_without(agent):
 def _read(agent):
     entries = agent.entries
     if len(entries) >= 8:
-        agent.entries = entries[8:]
-        if agent.at * _SECTOR >= agent.release.image_bytes:
+        left = agent.release.image_bytes - agent.at * _SECTOR
+        if left <= 0:
             _do_without(agent)  # more than sectors: not the list
         else:
-            _compare(agent, entries[:8])
+            _compare(agent, entries, left)
         return
     piece = memoryview(agent.buf)[:256]
     try:
@@ -71,11 +72,23 @@ def _read(agent):
         _go_on(agent)
 
 
-def _compare(agent, entry):
-    sector = agent.at
-    size = min(_SECTOR, agent.release.image_bytes - sector * _SECTOR)
-    agent.parts[agent.target].readblocks(sector, agent.buf)
-    digest = hashlib.sha256(memoryview(agent.buf)[:size]).digest()
-    if digest[:8] == entry:
-        agent.map[sector >> 3] |= 1 << (sector & 7)
-    agent.at += 1
+def _memory(agent):
+    # What gathers, and the decoder's memory, is not in use yet.
+    most = agent.buf
+    for other in (agent.memory, agent.codec_state):
+        if other is not None and len(other) > len(most):
+            most = other
+    return memoryview(most)
+
+
+def _compare(agent, entries, left):
+    memory = _memory(agent)
+    count = min(len(entries) // 8, len(memory) // _SECTOR, -(-left // _SECTOR))
+    memory = memory[:min(count * _SECTOR, left)]
+    agent.parts[agent.target].readblocks(agent.at, memory)
+    for i in range(count):
+        data = memory[i * _SECTOR:(i + 1) * _SECTOR]
+        if hashlib.sha256(data).digest()[:8] == entries[i * 8:i * 8 + 8]:
+            agent.map[agent.at >> 3] |= 1 << (agent.at & 7)
+        agent.at += 1
+    agent.entries = entries[count * 8:]
