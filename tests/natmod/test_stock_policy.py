@@ -107,6 +107,24 @@ def test_a_refusal_has_its_sentence(board):
     assert console[1] == "BATON_ERR_SIGNATURE the signature is not by the key"
 
 
+def test_leaves_no_garbage(board):
+    """A chip's heap grows by memory of Wi-Fi, which has it back when nothing is left
+    in it, and by a collection: after a failure that must not wait for another."""
+    main = board.fs / "main.py"
+    main.write_text(main.read_text().replace("baton.Error as exc:", """baton.Error as exc:
+    import gc
+    used = gc.mem_alloc()
+    gc.collect()
+    print("garbage", used - gc.mem_alloc())"""))
+    board.release()
+    path = board.folder / "www" / "stable.jws"
+    data = path.read_bytes()
+    path.write_bytes(data[:-5] + b"AAAA" + data[-1:])
+    console, _ = board.run()
+    word, garbage = console[1].split()
+    assert word == "garbage" and int(garbage) < 4096, console
+
+
 @pytest.mark.parametrize("mode", ["before", "torn", "garbage", "after", "weak"])
 def test_power_cuts(board, mode):
     board.release("--from", "v1")

@@ -429,7 +429,11 @@ def update(url, *, sha256=None, ca=None, pin=None, keys=None, progress=None,
         agent.check(url, **source)
         return agent._run(progress)
     finally:
+        # What the heap grew by goes back, as soon as nothing is left in it: Wi-Fi
+        # needs it, whose connections may be what failed.
+        agent = None
         _drop()
+        gc.collect()
 
 
 def _is_over(agent):
