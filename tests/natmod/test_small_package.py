@@ -1,6 +1,7 @@
 # The package baton_small on the small native module, in the virtual ESP32: an
 # update from a plain web server, trial, confirmation, rollback.
 # SPDX-License-Identifier: MIT
+import hashlib
 import http.server
 import os
 import random
@@ -279,6 +280,31 @@ baton_small.pull(URL)
     console, _ = board.run(script)
     assert "the flash does not hold what was written to it" in console, console
     assert "runs v1 False" in board.run(SCRIPT % server.url)[0]
+
+
+def test_digest_that_does_not_end_the_file(board, server):
+    """Behind a signed image is its signature. A slot that kept another image with
+    the same end would verify: all of it is read back for sha256."""
+    old = image("v3", size=len(board.new))
+    size = -(-max(len(old), len(board.new)) // 4096) * 4096
+    server.data, old = (data.ljust(size, b"\xff") + b"\x5a" * 4096
+                        for data in (board.new, old))
+    (board.fs / "third.img").write_bytes(old)
+    digest = hashlib.sha256(server.data).digest()
+    script = SCRIPT % server.url + WATCHED + f"""
+is_deaf = False
+slot = Device().slot
+with open("third.img", "rb") as old:
+    for n in range({len(server.data) // 4096}):
+        slot.writeblocks(n, old.read(4096))
+baton_small._nothing = lambda slot: None
+is_deaf = DEAF
+baton_small.pull(URL, sha256={digest!r})
+"""
+    console, _ = board.run(script.replace("DEAF", "True"))
+    assert "not the one that was asked for (SHA-256 differs)" in console, console
+    assert "runs v1 False" in board.run(SCRIPT % server.url)[0]
+    assert "runs v2 True" in board.run(script.replace("DEAF", "version != 'v1'"))[0]
 
 
 def test_twice_before_the_reset(board, server):

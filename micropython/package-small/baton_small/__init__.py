@@ -413,6 +413,19 @@ class _Sectors:
         if old != data:
             raise Error(_ERR_READBACK)
 
+    def ends_with_digest(self, size, first):
+        """Whether the image's digest ends the file: behind it may be a signature."""
+        if not first[_HAS_DIGEST]:
+            return False
+        at, header = 24, bytearray(first[24:32])
+        for left in range(first[1] - 1, -1, -1):
+            at += 8 + int.from_bytes(header[4:], "little")
+            if at > size:
+                return False
+            if left:
+                self.slot.readblocks(at // _SECTOR, header, at % _SECTOR)
+        return at // 16 * 16 + 16 + _DIGEST == size
+
     def check_all(self, size, sha256, buf):
         import uhashlib
 
@@ -433,14 +446,13 @@ class _Sectors:
 def _write(slot, file, sha256, block, progress):
     """In pieces of 16 KiB; where a block erase needs memory, of up to a block.
 
-    The file is hashed as it comes. Its last 32 bytes, which are seen to be on
-    flash, are the digest of all before them: ESP-IDF, which reads all that back
-    to choose it, has nothing else to compare it with."""
+    The file is hashed as it comes. Where its last 32 bytes, which are seen to be
+    on flash, are the digest of all before them, ESP-IDF, which reads all that
+    back to choose it, has nothing else to compare it with."""
     import uhashlib
 
     sectors = _Sectors(slot)
     sha = uhashlib.sha256()
-    has_digest = file.first[_HAS_DIGEST]
     # What Python's heap has taken once it keeps: TLS needs some the next time.
     is_large = sectors.nothing is None and not file.url.startswith("https:")
     buf = memoryview(block or _memory(_BLOCK if is_large else _PIECE))
@@ -463,7 +475,7 @@ def _write(slot, file, sha256, block, progress):
     if sha256 and sha.digest() != sha256:
         raise Error(_ERR_SHA256)
     sectors.check(file.size - _DIGEST, tail)
-    if sha256 and not has_digest:
+    if sha256 and not sectors.ends_with_digest(file.size, file.first):
         sectors.check_all(file.size, sha256, buf)
     sectors.write_head()
 
