@@ -144,13 +144,13 @@ struct codec_table {
     uint32_t mask;
 };
 
-// Two guesses, the better one first.
 enum codec_trust {
     CODEC_DOUBTED, // one on either side, which differ
     CODEC_AGREED,  // the same on both sides
     CODEC_KNOWN,   // of this address
 };
 
+// Two guesses, the better one first.
 struct codec_guess {
     int32_t delta;
     int32_t other;
